@@ -1,0 +1,148 @@
+"""What a world is: text in, text out, and nothing of who plays it."""
+
+from __future__ import annotations
+
+import hashlib
+import string
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypedDict, runtime_checkable
+
+import gymnasium
+from gymnasium import spaces
+
+SPLITS = ("train", "valid", "test")
+CHARSET = string.ascii_letters + string.digits + string.punctuation + " \n"
+
+
+class Info(TypedDict, total=False):
+    """What an agent may know beside the observation; never anything privileged.
+
+    goal: the task in words. admissible: every action that does something now, sorted, or None where the
+    world cannot list them. success: the goal is reached. score: progress in [0, 1]. task: the task's id.
+    kind: the family of the task, for tables. invalid: the last action meant nothing to the world.
+    """
+
+    goal: str
+    admissible: tuple[str, ...] | None
+    success: bool
+    score: float
+    task: str
+    kind: str
+    invalid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Privileged:
+    """What only a teacher may know of the current state.
+
+    facts: true statements about what is hidden, in words.
+    actions: a plan from the current state to the goal; its first action is the oracle's; empty when done or lost.
+    basis: names of the things on which the first action rests ("mug 2"), written as the world writes them; the action
+        is realizable for a student once it has read them all.
+    distance: the exact number of actions left, None where the world cannot tell.
+    """
+
+    facts: tuple[str, ...]
+    actions: tuple[str, ...]
+    basis: tuple[str, ...] = ()
+    distance: int | None = None
+
+
+@runtime_checkable
+class Searcher(Protocol):
+    """An expert without privilege: it knows what a reader of the same text could know, and no more."""
+
+    def begin(self, goal: str, observation: str, info: Info) -> None:
+        """Start an episode."""
+
+    def observe(self, action: str, observation: str, info: Info) -> None:
+        """Read what an action, its own or a student's, brought."""
+
+    def act(self, hint: str | None = None) -> str:
+        """Return the next action; while it still searches, a hint steers it to the same kind of place."""
+
+
+class TextEnv(gymnasium.Env[str, str]):
+    """A single-agent world of text.
+
+    A subclass gives `tasks`, `_begin` and `_act`, and sets `max_steps`. It may give `privileged`, `searcher`,
+    `snapshot` and `restore`. Bad text never raises: the world answers, the step counts, and `info["invalid"]` is True.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["ansi"]}
+    max_steps: int = 50
+
+    def __init__(self, *, max_steps: int | None = None, max_length: int = 8192, charset: str = CHARSET) -> None:
+        if max_steps is not None and max_steps < 1:
+            raise ValueError(f"max_steps={max_steps}: needs at least 1")
+        if max_steps is not None:
+            self.max_steps = max_steps
+        self.render_mode = "ansi"
+        self.observation_space = spaces.Text(max_length=max_length, min_length=0, charset=charset)
+        self.action_space = spaces.Text(max_length=512, min_length=0, charset=charset)
+        self._t = 0
+        self._open = False
+        self._last = ""
+
+    @abstractmethod
+    def tasks(self, split: str) -> Sequence[str]:
+        """Return the ids of a split's tasks; `train`, `valid` and `test` share none."""
+
+    @abstractmethod
+    def _begin(self, task: str) -> tuple[str, Info]:
+        """Set the world to the start of a task and return the first observation."""
+
+    @abstractmethod
+    def _act(self, action: str) -> tuple[str, float, bool, Info]:
+        """Apply an action: observation, reward, whether the episode ended in itself, info."""
+
+    def split_hash(self, split: str) -> str:
+        """Return a short hash of a split's task ids, to print beside results."""
+        return hashlib.sha256("\n".join(self.tasks(split)).encode()).hexdigest()[:12]
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Begin `options["task"]`, or a train task drawn from the environment's own generator."""
+        super().reset(seed=seed)
+        unknown = set(options or ()) - {"task"}
+        if unknown:
+            raise ValueError(f"reset options {sorted(unknown)}: the only option is 'task'")
+        task = (options or {}).get("task")
+        if task is None:
+            ids = self.tasks("train")
+            task = ids[int(self.np_random.integers(len(ids)))]
+        observation, info = self._begin(task)
+        self._t, self._open, self._last = 0, True, observation
+        return observation, dict(info)
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Apply one action; `truncated` is True when the step limit, not the world, ended the episode."""
+        if not self._open:
+            raise RuntimeError("step() after the episode ended or before reset(): call reset() first")
+        observation, reward, terminated, info = self._act(action)
+        self._t += 1
+        truncated = not terminated and self._t >= self.max_steps
+        self._open = not (terminated or truncated)
+        self._last = observation
+        return observation, reward, terminated, truncated, dict(info)
+
+    def render(self) -> str:  # type: ignore[override]
+        """Return the last observation."""
+        return self._last
+
+    def privileged(self) -> Privileged:
+        """Return what only a teacher may know; raises where the world has no such knowledge."""
+        raise LookupError(f"{type(self).__name__} has no privileged state: choose a method that needs none")
+
+    def searcher(self) -> Searcher:
+        """Return an expert without privilege; raises where the world has none."""
+        raise LookupError(f"{type(self).__name__} has no searching expert")
+
+    def snapshot(self) -> object:
+        """Return an exact, cheap copy of the state for `restore`."""
+        raise LookupError(f"{type(self).__name__} cannot be forked: it has no snapshot")
+
+    def restore(self, snapshot: object) -> None:
+        """Return to a snapshot of the same environment."""
+        raise LookupError(f"{type(self).__name__} cannot be forked: it has no snapshot")
