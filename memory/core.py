@@ -24,7 +24,7 @@ class Turn:
 
     segments: the prompt, oldest first, the world's and the agent's own words. goal, admissible: as the world gave them.
     episode: a number that stays the same through an episode, the key of a policy's cache. t: decisions made before.
-    tokens: length of the prompt as the memory's counter counts it.
+    tokens: length of the prompt as the memory's counter counts it. observation, action: the latest of each, raw.
     """
 
     segments: tuple[Segment, ...]
@@ -33,6 +33,8 @@ class Turn:
     episode: int
     t: int
     tokens: int
+    observation: str = ""
+    action: str | None = None
 
     @property
     def text(self) -> str:

@@ -1,0 +1,95 @@
+"""How a turn becomes token ids: the same function for acting and for training."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Protocol
+
+from ..memory.core import Turn
+
+
+class Renderer(Protocol):
+    """Turns into ids and replies into ids; `stop` ends a reply."""
+
+    stop: int
+
+    def prompt(self, turn: Turn) -> list[int]:
+        """Return the ids of a turn up to where the reply begins."""
+
+    def reply(self, text: str) -> tuple[int, ...]:
+        """Return the ids of a reply, without `stop`."""
+
+    def decode(self, ids: list[int]) -> str:
+        """Return the text of a reply's ids."""
+
+
+class MarkedRenderer:
+    """Segments between marks, for `tiny`: <|obs|>what the world said<|act|> what the agent said<|obs|>…"""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self._start, self.stop, self._act = tokenizer.convert_tokens_to_ids(["<|bos|>", "<|obs|>", "<|act|>"])
+        self._ids = lru_cache(maxsize=1 << 16)(self._encode)
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def prompt(self, turn: Turn) -> list[int]:
+        """Return <|bos|>, every segment behind its mark, and an open <|act|>."""
+        out = [self._start]
+        for s in turn.segments:
+            if s.role == "user":
+                out.append(self.stop)
+                out += self._ids(s.text)
+            else:
+                out.append(self._act)
+                out += self._ids(" " + s.text)
+        out.append(self._act)
+        return out
+
+    def reply(self, text: str) -> tuple[int, ...]:
+        """Return the ids of a reply; it always starts with a blank, so that words have one form."""
+        return self._ids(" " + text)
+
+    def decode(self, ids: list[int]) -> str:
+        """Return the reply's text without its first blank."""
+        return str(self.tokenizer.decode(ids)).removeprefix(" ")
+
+
+class ChatRenderer:
+    """The model's own chat template, with a system text that states the task of the agent."""
+
+    def __init__(self, tokenizer: Any, system: str | None = None, list_actions: bool = False) -> None:
+        self.tokenizer, self.system, self.list_actions = tokenizer, system, list_actions
+        if not tokenizer.chat_template:
+            raise ValueError(f"the tokenizer of {tokenizer.name_or_path} has no chat template: give an instruct model")
+        probe = tokenizer.apply_chat_template(
+            [{"role": "user", "content": "?"}, {"role": "assistant", "content": "@@"}], tokenize=False
+        )
+        self._after = probe.split("@@", 1)[1]
+        ids = tokenizer.encode(self._after, add_special_tokens=False)
+        self.stop = ids[0] if ids else tokenizer.eos_token_id
+        self._ids = lru_cache(maxsize=1 << 16)(self._encode)
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def prompt(self, turn: Turn) -> list[int]:
+        """Return the templated conversation with an open assistant turn."""
+        messages = list(turn.messages)
+        if self.system:
+            messages.insert(0, {"role": "system", "content": self.system})
+        if self.list_actions and turn.admissible is not None:
+            last = messages[-1]
+            listed = last["content"] + "\nPossible actions: " + "; ".join(turn.admissible)
+            messages[-1] = {"role": "user", "content": listed}
+        text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def reply(self, text: str) -> tuple[int, ...]:
+        """Return the ids of a reply."""
+        return self._ids(text)
+
+    def decode(self, ids: list[int]) -> str:
+        """Return the reply's text."""
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True))

@@ -1,0 +1,77 @@
+"""`tiny`: a small decoder that the project trains itself, so that learning to act takes minutes on a laptop."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+
+def config(vocabulary: int, *, width: int = 256, layers: int = 3, heads: int = 4) -> Qwen3Config:
+    """Return the shape of a tiny decoder: Qwen3's block (rotary positions, normed queries and keys), tied embeddings."""
+    return Qwen3Config(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        head_dim=width // heads,
+        intermediate_size=width * 8 // 3 // 32 * 32,
+        tie_word_embeddings=True,
+        max_position_embeddings=4096,
+        initializer_range=0.05,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+
+
+def fresh(vocabulary: int, seed: int, **shape: int) -> Qwen3ForCausalLM:
+    """Return random weights that already attend to like tokens and copy what they attend to.
+
+    Queries start near keys and W_O near the transpose of W_V, after Mimetic Initialization (arXiv 2305.09828): a
+    model this small otherwise spends most of its training to find out how to copy a name.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = Qwen3ForCausalLM(config(vocabulary, **shape))
+        with torch.no_grad():
+            for layer in model.model.layers:
+                a = layer.self_attn
+                a.q_proj.weight.copy_(a.k_proj.weight + 0.3 * a.q_proj.weight)
+                basis, _ = torch.linalg.qr(torch.randn(a.v_proj.weight.shape))
+                a.v_proj.weight.copy_(0.5 * basis)
+                a.o_proj.weight.copy_(0.5 * basis.T)
+    return model
+
+
+def base_folder() -> Path:
+    """Return the folder of the weights that ship with the package.
+
+    Raises:
+        FileNotFoundError: this installation carries none; names the command that makes them.
+    """
+    folder = Path(str(resources.files("agentgym.agents"))) / "weights" / "tiny"
+    if not (folder / "model.safetensors").is_file():
+        raise FileNotFoundError(f"{folder}: no base weights; make them with `agentgym pretrain tiny --out {folder}`")
+    return folder
+
+
+def load(folder: Path) -> tuple[Qwen3ForCausalLM, PreTrainedTokenizerFast]:
+    """Return a tiny model in float32 and its tokenizer."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    model = Qwen3ForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return model, tokenizer
+
+
+def save(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write weights in bfloat16 as safetensors, with the tokenizer beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    import copy
+
+    half = copy.deepcopy(model).to(torch.bfloat16)
+    half.save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)

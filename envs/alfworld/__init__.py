@@ -1,0 +1,5 @@
+"""ALFWorld: household tasks in text."""
+
+from .env import AlfworldEnv
+
+__all__ = ["AlfworldEnv"]

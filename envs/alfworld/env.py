@@ -1,0 +1,228 @@
+"""ALFWorld as a TextEnv."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..core import Info, Privileged, Searcher, TextEnv
+from . import generate
+from .engine import NOTHING, Engine
+from .game import TASK_TYPES, Game, load
+from .planner import plan
+from .searcher import AlfworldSearcher
+
+GAMES = ("generated", "official")
+BACKENDS = ("native", "textworld")
+DIALECTS = ("0.4", "0.3")
+GOALS = ("templated", "human")
+_FOLDERS = {"train": "train", "valid": "valid_seen", "test": "valid_unseen"}
+
+
+def _choice(name: str, value: str, legal: Sequence[str]) -> str:
+    if value not in legal:
+        raise ValueError(f"{name}={value!r}: choose one of {', '.join(legal)}")
+    return value
+
+
+class AlfworldEnv(TextEnv):
+    """Household tasks in text, exact to ALFWorld's TextWorld games.
+
+    Observation: what the game says; the first one lists the room's receptacles and ends with the task.
+    Actions: `go to R`, `open R`, `close R`, `take O from R`, `move O to R` (dialect 0.3: `put O in/on R`),
+    `clean|heat|cool O with R`, `use LAMP`, `examine X`, `slice O with KNIFE`, `look`, `inventory`, `help`.
+    Anything else: "Nothing happens.", and the step counts.
+    Reward: 1 on the step that brings the goal about, else 0. Terminates when won; truncates after 50 steps.
+    Tasks: pick, look, clean, heat, cool, two. `train` and `valid` share rooms, `test` has rooms of its own.
+    Privileged: where the goal's things lie, and a plan from the current state.
+    Source: ALFWorld, arXiv 2010.03768; dynamics equal alfworld 0.4.x (and 0.3), proven by a differential test. Ours:
+    `generated` games, so that nothing need be downloaded.
+
+    >>> env = AlfworldEnv()
+    >>> observation, info = env.reset(options={"task": env.tasks("test")[0]})
+    >>> info["goal"]
+    'put some dishsponge on drawer'
+
+    games: `generated`, or `official` from the folder `data` (default: the variable ALFWORLD_DATA). backend: `native`, or
+    `textworld` (extra [alfworld], a thousand times slower). goals: `templated`, or `human` (official games only).
+    games_seed: of generated games. train, valid, test: how many generated games a split lists.
+    """
+
+    summary = "household tasks in text: find, clean, heat, cool, place; 50 steps"
+
+    def __init__(
+        self,
+        *,
+        games: str = "generated",
+        data: str | None = None,
+        backend: str = "native",
+        dialect: str = "0.4",
+        goals: str = "templated",
+        games_seed: int = 0,
+        train: int = generate.SIZES["train"],
+        valid: int = generate.SIZES["valid"],
+        test: int = generate.SIZES["test"],
+        max_steps: int = 50,
+    ) -> None:
+        super().__init__(max_steps=max_steps)
+        self.games = _choice("games", games, GAMES)
+        self.backend = _choice("backend", backend, BACKENDS)
+        self.dialect = _choice("dialect", dialect, DIALECTS)
+        self.goals = _choice("goals", goals, GOALS)
+        if goals == "human" and games == "generated":
+            raise ValueError("goals='human': only official games have them; add games='official'")
+        if backend == "textworld" and dialect == "0.3":
+            raise ValueError("dialect='0.3' on backend='textworld': the installed grammar speaks 0.4; use backend='native'")
+        self.games_seed = games_seed
+        self._sizes = {"train": train, "valid": valid, "test": test}
+        self._root = _data_root(data) if games == "official" else None
+        self._engine: Engine | None = None
+        self._text: Any = None
+        self._task = self._kind = ""
+
+    def tasks(self, split: str) -> list[str]:
+        """Return a split's ids: `test/00003-heat` for generated games, the official folder's name for official ones."""
+        if split not in self._sizes:
+            raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
+        if self._root is not None:
+            return list(_official(self._root, split))
+        kinds = generate.KINDS
+        return [f"{split}/{i:05d}-{kinds[i % len(kinds)]}" for i in range(self._sizes[split])]
+
+    def _game(self, task: str) -> Game:
+        if self._root is not None:
+            split = task.split("/", 1)[0]
+            if split not in _FOLDERS or task not in _official(self._root, split):
+                raise ValueError(f"task {task!r}: not one of {self._root}; env.tasks('test') lists them")
+            return _load_official(_official(self._root, split)[task], self.goals == "human")
+        try:
+            split, rest = task.split("/")
+            number, kind = rest.split("-")
+            index = int(number)
+            if kind != generate.KINDS[index % len(generate.KINDS)]:
+                raise ValueError
+            return _game_of(split, index, self.games_seed)
+        except ValueError:
+            raise ValueError(f"task {task!r}: write it as env.tasks('test') does, for example 'test/00003-heat'") from None
+
+    def _begin(self, task: str) -> tuple[str, Info]:
+        game = self._game(task)
+        self._task, self._kind = task, game.goal.kind
+        self._engine = Engine(game, self.dialect)
+        observation = self._engine.reset()
+        if self.backend == "textworld":
+            from .textworld import TextworldGame
+
+            if self._text is not None:
+                self._text.close()
+            self._text = TextworldGame(self._source(task), game.goal.text)
+            observation = self._text.reset()
+        return observation, self._info(False)
+
+    def _source(self, task: str) -> Path | generate.Made:
+        if self._root is not None:
+            return _official(self._root, task.split("/", 1)[0])[task]
+        split, rest = task.split("/")
+        return generate.make(split, int(rest.split("-")[0]), self.games_seed)
+
+    def _act(self, action: str) -> tuple[str, float, bool, Info]:
+        engine = self._now()
+        known = action.strip() in engine.acts()
+        observation = engine.step(action)
+        won = engine.won()
+        if self._text is not None and self.backend == "textworld":
+            observation, won = self._text.step(action)
+        return observation, float(won), won, self._info(won, invalid=not known)
+
+    def _info(self, won: bool, invalid: bool = False) -> Info:
+        engine = self._now()
+        listed = self._text.admissible() if self.backend == "textworld" else engine.admissible()
+        return Info(
+            goal=engine.game.goal.text, admissible=listed, success=won, score=float(won), task=self._task,
+            kind=self._kind, invalid=invalid,
+        )  # fmt: skip
+
+    def _now(self) -> Engine:
+        if self._engine is None:
+            raise RuntimeError("no game is running: call reset() first")
+        return self._engine
+
+    def privileged(self) -> Privileged:
+        """Return where the goal's things lie and a plan from the current state."""
+        return plan(self._now())
+
+    def searcher(self) -> Searcher:
+        """Return the searching expert; for a human goal it is given the goal's formal meaning."""
+        formal = self._now().game.goal if self.goals == "human" else None
+        return AlfworldSearcher(formal)
+
+    def snapshot(self) -> object:
+        """Return an exact copy of the state."""
+        if self.backend == "textworld":
+            raise LookupError("backend='textworld' cannot be forked: use backend='native'")
+        return self._now().fork(), self._t, self._open, self._last, self._task, self._kind
+
+    def restore(self, snapshot: object) -> None:
+        """Return to a snapshot."""
+        engine, self._t, self._open, self._last, self._task, self._kind = snapshot  # type: ignore[misc]
+        self._engine = engine.fork()
+
+    def close(self) -> None:
+        """Free the TextWorld engine, if one runs."""
+        if self._text is not None:
+            self._text.close()
+            self._text = None
+
+
+@lru_cache(maxsize=4096)
+def _game_of(split: str, index: int, games_seed: int) -> Game:
+    return generate.make(split, index, games_seed).game()
+
+
+def _data_root(data: str | None) -> Path:
+    named = data or os.environ.get("ALFWORLD_DATA")
+    if not named:
+        raise FileNotFoundError(
+            "official games: no folder given; run `alfworld-download`, then set ALFWORLD_DATA or --set env.data=FOLDER"
+        )
+    root = Path(named).expanduser() / "json_2.1.1"
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root}: no such folder; `alfworld-download` makes it under ALFWORLD_DATA")
+    return root
+
+
+@lru_cache(maxsize=16)
+def _official(root: Path, split: str) -> dict[str, Path]:
+    """Return id -> game file of a split, by ALFWorld's own rules of what counts.
+
+    Source: AlfredTWEnv.collect_game_files: a trajectory and a game file side by side, neither movable receptacles nor
+    slices, one of the six tasks, and marked solvable.
+    """
+    out = {}
+    for trajectory in sorted((root / _FOLDERS[split]).glob("*/*/traj_data.json")):
+        game = trajectory.with_name("game.tw-pddl")
+        name = f"{trajectory.parent.parent.name}/{trajectory.parent.name}"
+        if "movable" in name or "Sliced" in name or not game.is_file():
+            continue
+        if name.split("-")[0] not in TASK_TYPES:
+            continue
+        text = game.read_text(encoding="utf-8", errors="replace")
+        if '"solvable": true' in text or '"solvable":true' in text or not text.rstrip().endswith("}"):
+            out[f"{split}/{name}"] = game
+    return out
+
+
+@lru_cache(maxsize=1024)
+def _load_official(path: Path, human: bool) -> Game:
+    text = None
+    if human:
+        rows = json.loads(path.with_name("traj_data.json").read_text(encoding="utf-8"))
+        said = rows["turk_annotations"]["anns"]
+        if not said:
+            raise ValueError(f"{path}: its traj_data.json has no human goal; use goals='templated'")
+        text = said[0]["task_desc"].strip().rstrip(".")
+    return load(path, text)

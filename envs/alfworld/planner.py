@@ -1,0 +1,140 @@
+"""The oracle: a short plan to the goal from any state, by trying every sensible choice of object and place.
+
+A plan is a sequence of errands (put down what is in the way, fetch, treat, place). Errands are costed on the map (a walk
+is one command, whatever the distance), so the cheapest choice of object, station and target is exact within this scheme.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..core import Privileged
+from .engine import STATIONS, Engine
+from .game import Game
+
+_STATION = {v: k for k, v in STATIONS.items()}
+
+
+class _Path:
+    """A plan under construction: where the agent would stand and which doors it would have opened."""
+
+    __slots__ = ("engine", "loc", "opened", "commands", "basis")
+
+    def __init__(self, engine: Engine, loc: str, opened: frozenset[str], commands: tuple[str, ...], basis: str) -> None:
+        self.engine, self.loc, self.opened, self.commands, self.basis = engine, loc, opened, commands, basis
+
+    def at(self, r: str, *, inside: bool, then: str, basis: str = "") -> _Path:
+        """Walk to a receptacle, open it if something `inside` is wanted, and do `then` there."""
+        g = self.engine.game
+        out, opened = list(self.commands), self.opened
+        if g.location[r] != self.loc:
+            out.append(f"go to {g.name[r]}")
+        if inside and r in g.openable and r not in opened:
+            out.append(f"open {g.name[r]}")
+            opened = opened | {r}
+        out.append(then)
+        first = self.basis if self.commands else basis
+        return _Path(self.engine, g.location[r], opened, tuple(out), first)
+
+
+def plan(engine: Engine) -> Privileged:
+    """Return the plan, what its first action rests on, and what is hidden, for the engine's current state."""
+    if engine.won():
+        return Privileged(facts(engine), (), (), 0)
+    best = min(_paths(engine), key=lambda p: (len(p.commands), p.commands), default=None)
+    if best is None:
+        return Privileged(facts(engine), ())
+    return Privileged(facts(engine), best.commands, (best.basis,) if best.basis else (), len(best.commands))
+
+
+def facts(engine: Engine) -> tuple[str, ...]:
+    """Say where everything lies that bears on the goal."""
+    g = engine.game
+    wanted = {*g.goal_objects, *(o for o, t in g.object_type.items() if t == g.goal.target)}
+    return tuple(
+        f"The {g.name[o]} is in or on the {g.name[r]}."
+        for o in sorted(wanted)
+        for r in sorted(engine.lies.get(o, ()))
+        if r in g.name
+    )
+
+
+def _paths(engine: Engine) -> Iterator[_Path]:
+    g, goal = engine.game, engine.game.goal
+    start = _Path(engine, engine.loc, frozenset(engine.opened), (), "")
+    held = engine.hold
+    if held and g.object_type.get(held) == goal.object:
+        yield from _finish(engine, start, held)
+        return
+    for path in _put_down(engine, start, held) if held else (start,):
+        for o, taken in _fetch(engine, path, frozenset()):
+            yield from _finish(engine, taken, o)
+
+
+def _put_down(engine: Engine, path: _Path, o: str) -> Iterator[_Path]:
+    """Yield ways to be rid of a held object, the nearest kind first."""
+    g = engine.game
+    fits = [r for r in g.receptacles if (g.receptacle_type[r], g.object_type.get(o, "")) in g.can_contain]
+    options = [path.at(r, inside=True, then=_move(engine, o, r)) for r in fits]
+    yield from sorted(options, key=lambda p: (len(p.commands), p.commands))[:1]
+
+
+def _move(engine: Engine, o: str, r: str) -> str:
+    n = engine.game.name
+    return f"put {n[o]} in/on {n[r]}" if engine.old else f"move {n[o]} to {n[r]}"
+
+
+def _fetch(engine: Engine, path: _Path, placed: frozenset[str]) -> Iterator[tuple[str, _Path]]:
+    """Yield every object of the goal's type that can be taken, with the path that ends by taking it."""
+    g = engine.game
+    for o in g.goal_objects:
+        if o in placed or o == engine.hold or o not in g.pickupable:
+            continue
+        for r in sorted(engine.lies.get(o, ())):
+            if r in g.location:
+                take = f"take {g.name[o]} from {g.name[r]}"
+                yield o, path.at(r, inside=True, then=take, basis=g.name[o])
+
+
+def _finish(engine: Engine, path: _Path, o: str) -> Iterator[_Path]:
+    """Yield the ways to bring the goal about with `o` in hand."""
+    g, goal = engine.game, engine.game.goal
+    if goal.kind == "look":
+        for lamp in sorted(g.toggleable):
+            if g.object_type.get(lamp) == goal.target:
+                for r in sorted(engine.lies.get(lamp, ())):
+                    if lamp in engine.on and g.location[r] != path.loc:
+                        yield _go(path, r, g, lamp)
+                    else:
+                        yield path.at(r, inside=False, then=f"use {g.name[lamp]}", basis=g.name[lamp])
+        return
+    treated = {"clean": engine.clean, "heat": engine.hot, "cool": engine.cool}.get(goal.kind)
+    if treated is not None and o not in treated:
+        stations = [r for r in g.receptacles if g.receptacle_type[r] == _STATION[goal.kind]]
+        paths = [path.at(r, inside=False, then=f"{goal.kind} {g.name[o]} with {g.name[r]}") for r in stations]
+    else:
+        paths = [path]
+    for treated_path in paths:
+        for r in g.goal_receptacles:
+            if goal.kind == "two":
+                yield from _second(engine, treated_path, o, r)
+            else:
+                yield treated_path.at(r, inside=True, then=_move(engine, o, r))
+
+
+def _go(path: _Path, r: str, g: Game, lamp: str) -> _Path:
+    """Return the path that ends by walking to a lamp that is already on."""
+    first = path.basis if path.commands else g.name[lamp]
+    return _Path(path.engine, g.location[r], path.opened, (*path.commands, f"go to {g.name[r]}"), first)
+
+
+def _second(engine: Engine, path: _Path, o: str, r: str) -> Iterator[_Path]:
+    """Yield the ways to end with two objects in `r`, `o` in hand."""
+    g = engine.game
+    there = frozenset(x for x in engine.holds[r] if g.object_type.get(x) == g.goal.object and x != o)
+    placed = path.at(r, inside=True, then=_move(engine, o, r))
+    if there:
+        yield placed
+        return
+    for other, taken in _fetch(engine, placed, frozenset({o})):
+        yield taken.at(r, inside=True, then=_move(engine, other, r))

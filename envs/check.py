@@ -1,0 +1,184 @@
+"""Whether an environment keeps the contract: what `agentgym check` prints, for our worlds and for yours."""
+
+from __future__ import annotations
+
+import random
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gymnasium.utils.env_checker import check_env
+
+from .core import SPLITS, TextEnv
+
+BAD = ("", " ", "\n", "xyzzy", "go to", "take the " * 40, "{}[]()\"'\\", "go to bed 999", "ACTION: look")
+PUBLIC = {"goal", "admissible", "success", "score", "task", "kind", "invalid"}
+_SECRET = ("privileged", "oracle", "solution", "walkthrough", "expert", "answer", "optimal")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the table: what was checked, whether it holds (None: the world does not offer it), and what was seen."""
+
+    name: str
+    passed: bool | None
+    detail: str = ""
+
+
+def check(make: Callable[[], TextEnv], seed: int = 0) -> list[Check]:
+    """Return what holds of an environment and what does not."""
+    return [
+        _try(name, run, make, seed)
+        for name, run in (
+            ("gymnasium check_env", _gymnasium),
+            ("splits are disjoint", _splits),
+            ("info is complete", _info),
+            ("info holds nothing privileged", _leak),
+            ("same task and actions, same episode", _determinism),
+            ("bad text never raises", _bad_text),
+            ("a step after the end raises", _after_end),
+            ("snapshot and restore are exact", _fork),
+            ("the oracle reaches the goal", _oracle),
+            ("throughput", _throughput),
+        )
+    ]
+
+
+def _try(name: str, run: Callable[[Callable[[], TextEnv], int], str], make: Callable[[], TextEnv], seed: int) -> Check:
+    try:
+        return Check(name, True, run(make, seed))
+    except LookupError as error:
+        return Check(name, None, str(error))
+    except Exception as error:  # a user's environment may raise anything: that is what is reported
+        return Check(name, False, f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}")
+
+
+def _expect(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)
+
+
+def _gymnasium(make: Callable[[], TextEnv], seed: int) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_env(make(), skip_render_check=True)
+    return ""
+
+
+def _splits(make: Callable[[], TextEnv], seed: int) -> str:
+    env = make()
+    ids = {s: set(env.tasks(s)) for s in SPLITS}
+    for a, b in (("train", "valid"), ("train", "test"), ("valid", "test")):
+        shared = ids[a] & ids[b]
+        _expect(not shared, f"{a} and {b} share {sorted(shared)[:1]}")
+    _expect(all(ids.values()), "a split has no task")
+    return ", ".join(f"{s} {len(v)}" for s, v in ids.items())
+
+
+def _walk(env: TextEnv, task: str, seed: int, steps: int = 60) -> list[tuple[object, ...]]:
+    rng = random.Random(seed)
+    observation, info = env.reset(seed=seed, options={"task": task})
+    out: list[tuple[object, ...]] = [(observation, info)]
+    for _ in range(steps):
+        listed = info.get("admissible")
+        action = rng.choice(list(listed)) if listed else rng.choice(BAD)
+        observation, reward, terminated, truncated, info = env.step(action)
+        out.append((action, observation, reward, terminated, truncated, info))
+        if terminated or truncated:
+            break
+    return out
+
+
+def _info(make: Callable[[], TextEnv], seed: int) -> str:
+    env = make()
+    for row in _walk(env, env.tasks("train")[0], seed):
+        info = row[-1]
+        assert isinstance(info, dict)
+        missing = {"goal", "admissible", "success", "score", "task"} - set(info)
+        _expect(not missing, f"info lacks {sorted(missing)}")
+        _expect(0 <= info["score"] <= 1, f"score {info['score']} is outside [0, 1]")
+    return ""
+
+
+def _leak(make: Callable[[], TextEnv], seed: int) -> str:
+    env = make()
+    for row in _walk(env, env.tasks("train")[0], seed, 5):
+        assert isinstance(row[-1], dict)
+        bad = [k for k in row[-1] if any(s in k.lower() for s in _SECRET)]
+        _expect(not bad, f"info carries {bad}: give it through privileged()")
+    return ""
+
+
+def _determinism(make: Callable[[], TextEnv], seed: int) -> str:
+    one, two = make(), make()
+    for task in (one.tasks("train")[0], one.tasks("test")[-1]):
+        first, again, other = _walk(one, task, seed), _walk(one, task, seed), _walk(two, task, seed)
+        _expect(first == again == other, f"task {task!r}: two episodes differ")
+    return ""
+
+
+def _bad_text(make: Callable[[], TextEnv], seed: int) -> str:
+    env = make()
+    rng = random.Random(seed)
+    task = env.tasks("train")[0]
+    _, info = env.reset(seed=seed, options={"task": task})
+    for text in [*BAD, *("".join(map(chr, rng.choices(range(32, 0x2FFF), k=rng.randrange(40)))) for _ in range(200))]:
+        *_, terminated, truncated, info = env.step(text)
+        _expect("invalid" in info, "info lacks 'invalid' after a step")
+        if terminated or truncated:
+            env.reset(seed=seed, options={"task": task})
+    return ""
+
+
+def _after_end(make: Callable[[], TextEnv], seed: int) -> str:
+    env = make()
+    env.reset(seed=seed)
+    for _ in range(env.max_steps + 1):
+        try:
+            env.step("xyzzy")
+        except RuntimeError:
+            return ""
+    raise ValueError(f"no RuntimeError after {env.max_steps + 1} steps")
+
+
+def _fork(make: Callable[[], TextEnv], seed: int) -> str:
+    env = make()
+    rng = random.Random(seed)
+    _, info = env.reset(seed=seed, options={"task": env.tasks("train")[0]})
+    for _ in range(10):
+        saved = env.snapshot()
+        plan = [rng.choice(list(info["admissible"] or BAD))]
+        first = env.step(plan[0])
+        env.restore(saved)
+        _expect(env.step(plan[0]) == first, "the fork went another way")
+        info = first[-1]
+        if first[2] or first[3]:
+            break
+    return ""
+
+
+def _oracle(make: Callable[[], TextEnv], seed: int) -> str:
+    env = make()
+    tasks = env.tasks("test")[:12]
+    lengths = []
+    for task in tasks:
+        _, info = env.reset(seed=seed, options={"task": task})
+        n = 0
+        while not info["success"]:
+            plan = env.privileged().actions
+            _expect(bool(plan), f"task {task!r}: no plan after {n} steps")
+            _, _, terminated, truncated, info = env.step(plan[0])
+            n += 1
+            _expect(not (terminated or truncated) or info["success"], f"task {task!r}: the oracle failed")
+        lengths.append(n)
+    return f"{sum(lengths) / len(lengths):.1f} steps a task"
+
+
+def _throughput(make: Callable[[], TextEnv], seed: int) -> str:
+    env = make()
+    start, steps = time.process_time(), 0
+    tasks = env.tasks("train")
+    while time.process_time() - start < 0.5:
+        steps += len(_walk(env, tasks[steps % len(tasks)], seed)) - 1
+    return f"{steps / (time.process_time() - start):,.0f} steps a CPU-second"

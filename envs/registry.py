@@ -1,0 +1,123 @@
+"""Which worlds there are, and how a name becomes one."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .core import SPLITS, TextEnv
+from .errors import unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A registered world: where its class is, one line on its rules, and the extra that it needs."""
+
+    id: str
+    entry: str | type[TextEnv]
+    summary: str
+    agents: int = 1
+    extra: str | None = None
+
+    def load(self) -> type[TextEnv]:
+        """Import the class."""
+        if not isinstance(self.entry, str):
+            return self.entry
+        module, name = self.entry.split(":")
+        loaded: type[TextEnv] = getattr(importlib.import_module(module, __package__), name)
+        return loaded
+
+
+_SPECS: dict[str, Spec] = {
+    "alfworld": Spec("alfworld", ".alfworld:AlfworldEnv", "household tasks in text: find, clean, heat, cool, place"),
+}
+_Env = TypeVar("_Env", bound=type[TextEnv])
+
+
+def register(id: str, *, summary: str = "", agents: int = 1) -> Callable[[_Env], _Env]:
+    """Return a class decorator that makes an environment known by `id`."""
+
+    def keep(cls: _Env) -> _Env:
+        line = summary or (inspect.getdoc(cls) or id).split("\n")[0]
+        _SPECS[id] = Spec(id, cls, line, agents)
+        return cls
+
+    return keep
+
+
+def spec(id: str) -> Spec:
+    """Return the spec of a registered id, of an entry point in the group `agentgym.envs`, or of `file.py:Class`.
+
+    Raises:
+        LookupError: nothing answers to the name; names the nearest.
+    """
+    if id in _SPECS:
+        return _SPECS[id]
+    if ".py:" in id:
+        return _from_file(id)
+    for entry in metadata.entry_points(group="agentgym.envs"):
+        if entry.name == id:
+            cls = entry.load()
+            return Spec(id, cls, (inspect.getdoc(cls) or id).split("\n")[0])
+    raise unknown("env", id, _SPECS)
+
+
+def _from_file(id: str) -> Spec:
+    file, _, name = id.rpartition(":")
+    path = Path(file).resolve()
+    if not path.is_file():
+        raise FileNotFoundError(f"env {id!r}: there is no file {path}")
+    module_name = f"agentgym_user_{path.stem}"
+    module = sys.modules.get(module_name)
+    if module is None or getattr(module, "__file__", None) != str(path):
+        loader = importlib.util.spec_from_file_location(module_name, path)
+        assert loader is not None and loader.loader is not None
+        module = importlib.util.module_from_spec(loader)
+        sys.modules[module_name] = module
+        loader.loader.exec_module(module)
+    classes = [n for n, v in vars(module).items() if inspect.isclass(v) and issubclass(v, TextEnv) and v is not TextEnv]
+    if name not in classes:
+        raise unknown(f"class in {path.name}", name, classes)
+    cls = getattr(module, name)
+    return Spec(id, cls, (inspect.getdoc(cls) or name).split("\n")[0])
+
+
+def options(id: str) -> dict[str, inspect.Parameter]:
+    """Return the keyword arguments of an environment."""
+    return {
+        n: p for n, p in inspect.signature(spec(id).load().__init__).parameters.items() if n != "self" and p.kind != p.VAR_KEYWORD
+    }
+
+
+def make(id: str, **kwargs: Any) -> TextEnv:
+    """Return an environment by name.
+
+    Raises:
+        LookupError: the name or a keyword is unknown; names the nearest legal one.
+    """
+    legal = options(id)
+    for key in kwargs:
+        if key not in legal:
+            raise unknown(f"option of env {id!r},", key, legal)
+    return spec(id).load()(**kwargs)
+
+
+def listing() -> list[dict[str, Any]]:
+    """Return a row for every registered world: id, summary, agents, split sizes, extra, whether it runs here."""
+    rows = []
+    for one in sorted(_SPECS.values(), key=lambda s: s.id):
+        row: dict[str, Any] = {"id": one.id, "summary": one.summary, "agents": one.agents, "extra": one.extra}
+        try:
+            env = one.load()()
+            row |= {"splits": {s: len(env.tasks(s)) for s in SPLITS}, "available": True}
+        except ImportError:
+            row |= {"splits": {}, "available": False}
+        rows.append(row)
+    return rows

@@ -1,0 +1,138 @@
+"""Whole episodes as one training sequence: a trunk that happened, and branches that a teacher would have taken.
+
+A corrected action hangs on the student's own history. Training one sample a step would read that history once a step;
+here the episode is read once. The ids that happened form the trunk; a correction is a short branch beside it, which
+sees the trunk up to its step and itself, and which nothing after it sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+IGNORE = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One sequence of n tokens.
+
+    ids, positions: what is read, and where in its own line of the tree it stands. branch: 0 for the trunk, else the
+    branch's number. targets: the id to predict after each token, IGNORE where none. weights: of each target.
+    """
+
+    ids: tuple[int, ...]
+    positions: tuple[int, ...]
+    branch: tuple[int, ...]
+    targets: tuple[int, ...]
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A step as token ids: what was read since the last step, what was said, what should be learned there.
+
+    context: new ids since the last step's reply. said: the ids that the episode went on with.
+    learn: the ids to be made likely after `context`, None for nothing. weight: of this step's loss.
+    """
+
+    context: tuple[int, ...]
+    said: tuple[int, ...]
+    learn: tuple[int, ...] | None
+    weight: float = 1.0
+
+
+def build(steps: Sequence[Reply], stop: int, *, context_weight: float = 0.0, max_tokens: int = 4096) -> Example:
+    """Lay steps out as one example.
+
+    Args:
+        steps: the episode, in order. stop: the id that ends a reply; it is learned, not read.
+        context_weight: weight of predicting the world's own words, 0 for none.
+        max_tokens: the episode is cut after the last step that fits.
+    Raises:
+        ValueError: the first step alone is longer than max_tokens.
+    """
+    ids: list[int] = []
+    pos: list[int] = []
+    branch: list[int] = []
+    targets: list[int] = []
+    weights: list[float] = []
+    at = 0
+
+    def put(tokens: Sequence[int], where: int, which: int) -> None:
+        ids.extend(tokens)
+        pos.extend(range(where, where + len(tokens)))
+        branch.extend([which] * len(tokens))
+        targets.extend([IGNORE] * len(tokens))
+        weights.extend([0.0] * len(tokens))
+
+    previous = -1
+    for number, step in enumerate(steps, 1):
+        learn = (*step.learn, stop) if step.learn is not None else None
+        same = step.learn == step.said
+        need = len(step.context) + len(step.said) + (0 if same or learn is None else len(learn))
+        if len(ids) + need > max_tokens:
+            if number == 1:
+                raise ValueError(f"the first step has {need} tokens, more than max_tokens={max_tokens}: raise it")
+            break
+        start = len(ids)
+        put(step.context, at, 0)
+        at += len(step.context)
+        if context_weight:
+            for k, token in enumerate(step.context):
+                before = previous if k == 0 else start + k - 1
+                if before >= 0 and targets[before] == IGNORE:
+                    targets[before], weights[before] = token, context_weight
+        mark = len(ids) - 1
+        if learn is not None and not same:
+            put(learn[:-1], at, number)
+            for k, token in enumerate(learn):
+                targets[mark + k], weights[mark + k] = token, step.weight
+        said = len(ids)
+        put(step.said, at, 0)
+        at += len(step.said)
+        if learn is not None and same:
+            targets[mark], weights[mark] = learn[0], step.weight
+            for k, token in enumerate(learn[1:]):
+                targets[said + k], weights[said + k] = token, step.weight
+        previous = len(ids) - 1
+    return Example(tuple(ids), tuple(pos), tuple(branch), tuple(targets), tuple(weights))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Examples padded on the right: ids, positions, targets, weights (B, T); mask (B, 1, T, T) or None if causal."""
+
+    ids: Tensor
+    positions: Tensor
+    mask: Tensor | None
+    targets: Tensor
+    weights: Tensor
+
+
+def collate(examples: Sequence[Example], device: torch.device | str = "cpu") -> Batch:
+    """Pad examples to one length and build the tree's attention mask where any example branches."""
+    length = max(len(e.ids) for e in examples)
+
+    def pad(rows: Sequence[Sequence[float]], fill: float, dtype: torch.dtype) -> Tensor:
+        out = torch.full((len(rows), length), fill, dtype=dtype)
+        for i, row in enumerate(rows):
+            out[i, : len(row)] = torch.tensor(row, dtype=dtype)
+        return out.to(device)
+
+    branch = pad([e.branch for e in examples], 0, torch.long)
+    mask = None
+    if bool(branch.any()):
+        causal = torch.ones(length, length, dtype=torch.bool, device=device).tril()
+        own = (branch[:, None, :] == 0) | (branch[:, None, :] == branch[:, :, None])
+        mask = (causal & own)[:, None]
+    return Batch(
+        pad([e.ids for e in examples], 0, torch.long),
+        pad([e.positions for e in examples], 0, torch.long),
+        mask,
+        pad([e.targets for e in examples], IGNORE, torch.long),
+        pad([e.weights for e in examples], 0.0, torch.float32),
+    )
