@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -30,22 +31,10 @@ def config(vocabulary: int, *, width: int = 256, layers: int = 3, heads: int = 4
 
 
 def fresh(vocabulary: int, seed: int, **shape: int) -> Qwen3ForCausalLM:
-    """Return random weights that already attend to like tokens and copy what they attend to.
-
-    Queries start near keys and W_O near the transpose of W_V, after Mimetic Initialization (arXiv 2305.09828): a
-    model this small otherwise spends most of its training to find out how to copy a name.
-    """
+    """Return random weights; the global generator is left as it was."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = Qwen3ForCausalLM(config(vocabulary, **shape))
-        with torch.no_grad():
-            for layer in model.model.layers:
-                a = layer.self_attn
-                a.q_proj.weight.copy_(a.k_proj.weight + 0.3 * a.q_proj.weight)
-                basis, _ = torch.linalg.qr(torch.randn(a.v_proj.weight.shape))
-                a.v_proj.weight.copy_(0.5 * basis)
-                a.o_proj.weight.copy_(0.5 * basis.T)
-    return model
+        return Qwen3ForCausalLM(config(vocabulary, **shape))
 
 
 def base_folder() -> Path:
@@ -70,8 +59,6 @@ def load(folder: Path) -> tuple[Qwen3ForCausalLM, PreTrainedTokenizerFast]:
 def save(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write weights in bfloat16 as safetensors, with the tokenizer beside them."""
     folder.mkdir(parents=True, exist_ok=True)
-    import copy
-
     half = copy.deepcopy(model).to(torch.bfloat16)
     half.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -31,19 +32,19 @@ Transcript = tuple[str, list[tuple[str, str]]]
 class Pretraining:
     """How long, and on how much play.
 
-    episodes: transcripts. minutes: of training. lr: the embeddings' rate; the matrices' is ten times it.
+    episodes: transcripts. steps: of training. lr: the embeddings' rate; the matrices' is ten times it.
     batch_tokens: padded tokens a step. action_weight: weight of a token of an action over one of an observation.
     rename: share of the episodes whose things swap names, so that a name must be copied and cannot be remembered.
     searching: share of searching play. width, layers, heads: the shape. seed: of everything.
     """
 
     episodes: int = 60_000
-    minutes: float = 40.0
+    steps: int = 5000
     lr: float = 2e-3
     batch_tokens: int = 4096
-    action_weight: float = 2.0
+    action_weight: float = 4.0
     rename: float = 0.5
-    searching: float = 0.75
+    searching: float = 0.85
     width: int = 256
     layers: int = 3
     heads: int = 4
@@ -115,8 +116,6 @@ def encode(transcript: Transcript, words: Callable[[str], Sequence[int]], cut: i
 
 def things(texts: Sequence[str]) -> list[str]:
     """Return the names of what can be carried: names that are taken, never gone to."""
-    import re
-
     taken = {m for t in texts for m in re.findall(r"^take ([a-z]+) \d+", t)}
     return sorted(taken - {m for t in texts for m in re.findall(r"^go to ([a-z]+) \d+", t)})
 
@@ -139,8 +138,7 @@ def pretrain(
     rows = [encode(t, words) for t in play_]
     swap = torch.tensor([words(" " + name)[0] for name in things([a for _, s in play_ for a, _ in s])])
     model = tiny.fresh(len(tok), plan.seed, width=plan.width, layers=plan.layers, heads=plan.heads)
-    curve = _train(model, rows[:-200], rows[-200:], swap, plan, log)
-    tiny.save(model, tok, out)
+    curve = _train(model, rows[:-200], rows[-200:], swap, plan, log, lambda: tiny.save(model, tok, out))
     record = {
         "plan": asdict(plan), "env": type(env).__name__, "split": "train", "split_hash": env.split_hash("train"),
         "transcripts": len(play_), "tokens": sum(len(r[0]) for r in rows), "data_sha256": digest,
@@ -151,41 +149,46 @@ def pretrain(
 
 
 def _train(
-    model: Any, rows: list[Any], held: list[Any], swap: torch.Tensor, plan: Pretraining, log: Any
+    model: Any,
+    rows: list[Any],
+    held: list[Any],
+    swap: torch.Tensor,
+    plan: Pretraining,
+    log: Callable[[dict[str, Any]], None] | None,
+    save: Callable[[], None],
 ) -> list[dict[str, float]]:
     rng = np.random.default_rng(plan.seed)
     optimizers = update.muon(model, plan.lr)
     base = [[g["lr"] for g in o.param_groups] for o in optimizers]
     start = time.monotonic()
     curve: list[dict[str, float]] = []
-    seen = step = 0
-    while True:
-        for group in _groups(rows, plan.batch_tokens, rng):
-            done = (time.monotonic() - start) / (60 * plan.minutes)
-            if step % 250 == 0 or done >= 1:
-                curve.append({"step": step, "tokens": seen, "minutes": done * plan.minutes, **_measure(model, held)})
-                if log is not None:
-                    log(curve[-1])
-            if done >= 1:
-                return curve
-            scale = min(1.0, (step + 1) / 100) * min(1.0, (1 - done) / 0.4)
-            for o, rates in zip(optimizers, base, strict=True):
-                for g, rate in zip(o.param_groups, rates, strict=True):
-                    g["lr"] = rate * scale
-            ids, action = _pad([rows[i] for i in group])
-            for i in range(len(ids)):
-                if rng.random() < plan.rename:
-                    names = torch.arange(model.config.vocab_size)
-                    names[swap] = swap[torch.from_numpy(rng.permutation(len(swap)))]
-                    ids[i] = names[ids[i]]
-            loss, _ = _loss(model, ids, action, plan.action_weight)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            for o in optimizers:
-                o.step()
-                o.zero_grad()
-            step += 1
-            seen += int((ids != 0).sum())
+    groups: list[list[int]] = []
+    seen = 0
+    for step in range(plan.steps + 1):
+        if step % 250 == 0 or step == plan.steps:
+            curve.append({"step": step, "tokens": seen, "seconds": round(time.monotonic() - start), **_measure(model, held)})
+            save()
+            if log is not None:
+                log(curve[-1])
+        scale = min(1.0, (step + 1) / 100) * min(1.0, (1 - step / plan.steps) / 0.4)
+        for o, rates in zip(optimizers, base, strict=True):
+            for g, rate in zip(o.param_groups, rates, strict=True):
+                g["lr"] = rate * scale
+        groups = groups or _groups(rows, plan.batch_tokens, rng)
+        ids, action = _pad([rows[i] for i in groups.pop()])
+        for i in range(len(ids)):
+            if rng.random() < plan.rename:
+                names = torch.arange(model.config.vocab_size)
+                names[swap] = swap[torch.from_numpy(rng.permutation(len(swap)))]
+                ids[i] = names[ids[i]]
+        loss, _ = _loss(model, ids, action, plan.action_weight)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for o in optimizers:
+            o.step()
+            o.zero_grad()
+        seen += int((ids != 0).sum())
+    return curve
 
 
 def _groups(rows: list[Any], batch_tokens: int, rng: np.random.Generator) -> list[list[int]]:

@@ -1,0 +1,89 @@
+"""Behaviour cloning, and the baseline that stands in every table: cloning one's own successes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...agents.scripted import OracleAgent
+from ...agents.teachers import Correction
+from ...memory.trajectory import Trajectory
+from ..examples import own_actions
+from ..lab import Lab
+from .core import dataset
+
+
+def demonstrate(lab: Lab, n: int) -> list[Trajectory]:
+    """Return n successful demonstrations by the oracle on train tasks."""
+    played = lab.play(OracleAgent(), lab.tasks("train", n, 0), 0)
+    return [t for t in played if t.success]
+
+
+@dataclass(frozen=True)
+class BC:
+    """Supervised fine-tuning on demonstrations, loss on the tokens of actions only.
+
+    L = −Σ_t log π(a_t | h_t) over the demonstrator's actions.
+    Source: Pomerleau 1989; as iteration 0 of LEAP, arXiv 2410.05434.
+
+    demonstrations: episodes of the oracle. epochs, lr: of the fit; None takes the student's own.
+    """
+
+    id: ClassVar[str] = "bc"
+    summary: ClassVar[str] = "imitate demonstrations"
+    source: ClassVar[str] = "Pomerleau 1989"
+    demonstrations: int = 300
+    epochs: float = 6.0
+    lr: float | None = None
+
+    @property
+    def rounds(self) -> int:
+        """One."""
+        return 1
+
+    def collect(self, lab: Lab, k: int) -> list[Trajectory]:
+        """Return the demonstrations."""
+        return demonstrate(lab, self.demonstrations)
+
+    def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
+        """Return the demonstrator's own actions."""
+        return [own_actions(t) for t in trajectories]
+
+    def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
+        """Fit the demonstrations."""
+        return lab.student.fit(dataset(lab, data[0]), lab.rng(3, k), epochs=self.epochs, lr=self.lr)
+
+
+@dataclass(frozen=True)
+class FilteredBC(BC):
+    """Behaviour cloning, then cloning the student's own successful episodes, round after round.
+
+    Source: rejection-sampling fine-tuning; the hard baseline of Digi-Q, arXiv 2502.15760, Sec. 5.
+
+    iterations: rounds after the first. episodes: rolled out in each. temperature: of those rollouts.
+    """
+
+    id: ClassVar[str] = "filtered-bc"
+    summary: ClassVar[str] = "imitate demonstrations, then one's own successes"
+    source: ClassVar[str] = "arXiv 2502.15760 Sec. 5"
+    iterations: int = 2
+    episodes: int = 400
+    temperature: float = 1.0
+
+    @property
+    def rounds(self) -> int:
+        """The demonstrations' and `iterations` more."""
+        return 1 + self.iterations
+
+    def collect(self, lab: Lab, k: int) -> list[Trajectory]:
+        """Return demonstrations first, then the student's own successes."""
+        if k == 0:
+            return demonstrate(lab, self.demonstrations)
+        played = lab.play(lab.student.policy(self.temperature), lab.tasks("train", self.episodes, k), k, label="roll out")
+        return [t for t in played if t.success]
+
+    def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
+        """Fit everything so far."""
+        rows = [t for group in data for t in group]
+        return lab.student.fit(dataset(lab, rows), lab.rng(3, k), epochs=self.epochs if k == 0 else 3.0, lr=self.lr)

@@ -1,0 +1,56 @@
+"""What a method is: iterations of collect, label and update; evaluation between them is the loop's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, Protocol, runtime_checkable
+
+from ...agents.teachers import Correction
+from ...memory.trajectory import Trajectory
+from ..examples import examples
+from ..lab import Lab
+from ..sequences import Example
+
+
+@runtime_checkable
+class Method(Protocol):
+    """A frozen dataclass of hyper-parameters with these stages; `iterations` counts the updates after the first."""
+
+    id: ClassVar[str]
+    summary: ClassVar[str]
+    source: ClassVar[str]
+
+    @property
+    def rounds(self) -> int:
+        """How many times collect, label and update run."""
+
+    def collect(self, lab: Lab, k: int) -> list[Trajectory]:
+        """Return the episodes of round k."""
+
+    def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
+        """Return what should be learned at every step of every episode."""
+
+    def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
+        """Train the student on the labelled episodes of rounds 0..k and return what the training came to."""
+
+
+def keep(trajectory: Trajectory, corrections: Sequence[Correction]) -> Trajectory:
+    """Return the trajectory with its corrections stored in it."""
+    rows = [[c.action, c.reason, c.weight] for c in corrections]
+    return replace(trajectory, meta=trajectory.meta | {"corrections": rows})
+
+
+def kept(trajectory: Trajectory) -> list[Correction]:
+    """Return the corrections that `keep` stored."""
+    return [Correction(a, r, w) for a, r, w in trajectory.meta["corrections"]]
+
+
+def dataset(lab: Lab, trajectories: Sequence[Trajectory]) -> list[Example]:
+    """Return the training sequences of labelled trajectories."""
+    student = lab.student
+    return [
+        e
+        for t in trajectories
+        for e in examples(t, kept(t), lab.make_memory, student.renderer, mode=student.mode, max_tokens=student.max_tokens)
+    ]

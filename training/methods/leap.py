@@ -1,0 +1,118 @@
+"""LEAP: a privileged teacher corrects the student on the student's own histories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ...agents.teachers import Correction, ModelTeacher, OracleTeacher, SelfTeacher, Teacher, retrace
+from ...memory.trajectory import Trajectory
+from ..examples import own_actions
+from ..lab import Lab
+from ..preferences import pairs
+from .bc import demonstrate
+from .core import dataset
+
+TEACHERS = ("oracle", "self", "model")
+UPDATES = ("sft", "dpo")
+
+
+@dataclass(frozen=True)
+class Leap:
+    """Learning from privileged experts.
+
+    Round 0: SFT on demonstrations gives π_0. Round i ≥ 1:
+      1. roll π_{i−1} out on train tasks;
+      2. for episodes that score at most `threshold`, a privileged expert gives π^E(a | h_t, s_t) at every step, on the
+         student's own history h_t; the other episodes are not corrected;
+      3. train π_i from π_{i−1} on rounds 0..i, each subsampled to the smallest: SFT on the corrected actions, or DPO
+         with chosen = corrected, rejected = the student's own.
+    Source: LEAP, arXiv 2410.05434, Algorithm 1; code sanjibanc/leap_llm. The expert there is GPT-4o with the
+    privileged state; ours is the world's planner behind a realizability filter (agents/teachers.py).
+
+    demonstrations: of round 0. iterations: rounds after it. episodes: rolled out in each. threshold: the paper's 0.
+    temperature: of rollouts; the paper's 0.3. teacher: oracle, self (the student with the privileged state in its
+    prompt) or model (`chat`, a "module:object" that is a langchain-core chat model). privilege: share of steps at
+    which an unrealizable oracle action is taught all the same. hint, trust: see OracleTeacher. update: sft or dpo.
+    beta: of DPO, the paper's 0.01 for 8 B parameters; ours 0.1. epochs0, epochs, lr: of the fits.
+    """
+
+    id: ClassVar[str] = "leap"
+    summary: ClassVar[str] = "a privileged teacher corrects the student on its own histories"
+    source: ClassVar[str] = "arXiv 2410.05434"
+    demonstrations: int = 300
+    iterations: int = 3
+    episodes: int = 400
+    threshold: float = 0.0
+    temperature: float = 0.3
+    teacher: str = "oracle"
+    chat: str | None = None
+    privilege: float = 0.0
+    hint: bool = True
+    trust: bool = True
+    update_by: str = "sft"
+    beta: float = 0.1
+    epochs0: float = 6.0
+    epochs: float = 3.0
+    lr: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, legal in (("teacher", self.teacher, TEACHERS), ("update_by", self.update_by, UPDATES)):
+            if value not in legal:
+                raise ValueError(f"leap.{name}={value!r}: choose one of {', '.join(legal)}")
+        if (self.teacher == "model") != (self.chat is not None):
+            raise ValueError("leap.teacher=model goes with leap.chat=module:object, and only with it")
+        for name in ("demonstrations", "episodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"leap.{name}={getattr(self, name)}: needs at least 1")
+
+    @property
+    def rounds(self) -> int:
+        """The demonstrations' round and `iterations` more."""
+        return 1 + self.iterations
+
+    def collect(self, lab: Lab, k: int) -> list[Trajectory]:
+        """Return demonstrations in round 0, then the student's episodes that need correction."""
+        if k == 0:
+            return demonstrate(lab, self.demonstrations)
+        tasks = lab.tasks("train", self.episodes, k)
+        played = lab.play(lab.student.policy(self.temperature), tasks, k, label="roll out")
+        poor = [t for t in played if t.score <= self.threshold]
+        lab.say(f"  roll out: {len(played) - len(poor)} of {len(played)} train episodes succeeded, {len(poor)} go to the teacher")
+        return poor
+
+    def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
+        """Return the teacher's correction of every step."""
+        if k == 0:
+            return [own_actions(t) for t in trajectories]
+        env = lab.make_env()
+        return [self._teacher(lab, k, t).correct(t, retrace(env, t)) for t in trajectories]
+
+    def _teacher(self, lab: Lab, k: int, trajectory: Trajectory) -> Teacher:
+        if self.teacher == "self":
+            return SelfTeacher(lab.student.policy(), lab.make_memory)
+        if self.teacher == "model":
+            return ModelTeacher(_load(str(self.chat)))
+        return OracleTeacher(
+            lambda: lab.make_searcher(trajectory.task), self.privilege, self.hint, self.trust, seed=lab.seed + k
+        )
+
+    def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
+        """Train π_k from π_{k−1} on all rounds so far in equal parts."""
+        groups = [g for g in data if g]
+        least = min(map(len, groups))
+        rng = lab.rng(5, k)
+        mixed = [g[i] for g in groups for i in sorted(rng.choice(len(g), least, replace=False))]
+        if self.update_by == "dpo" and k > 0:
+            return lab.student.prefer(pairs(lab, mixed), lab.seed + k, beta=self.beta)
+        epochs = self.epochs0 if k == 0 else self.epochs
+        return lab.student.fit(dataset(lab, mixed), lab.rng(3, k), epochs=epochs, lr=self.lr)
+
+
+def _load(path: str) -> object:
+    """Return the chat model that "module:object" names."""
+    import importlib
+
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)

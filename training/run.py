@@ -1,0 +1,171 @@
+"""The directory of a run: what was asked, what happened, what was learned; every file whole at every instant."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ..memory.store import append, read, write
+from ..memory.trajectory import Trajectory
+
+VERSIONED = ("torch", "transformers", "peft", "trl", "gymnasium", "numpy")
+
+
+class RunDir:
+    """`config.json`, `metrics.jsonl`, `trajectories/`, `checkpoints/`, `iterations/`, `result.json`, `report.html`.
+
+    An iteration is over when its file in `iterations/` exists; each of its parts is there whole or not at all, so a
+    run that was killed goes on from the last whole part.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, config: dict[str, Any]) -> RunDir:
+        """Make the directory, or take up one of the same configuration.
+
+        Raises:
+            ValueError: the directory holds a run of another configuration; names the first difference.
+        """
+        run = cls(path)
+        if (path / "config.json").is_file():
+            run.expect(config)
+        else:
+            for name in ("trajectories", "checkpoints", "iterations"):
+                (path / name).mkdir(parents=True, exist_ok=True)
+            save_json(path / "config.json", config | {"versions": versions()})
+        return run
+
+    def config(self) -> dict[str, Any]:
+        """Return what the run was asked to do.
+
+        Raises:
+            FileNotFoundError: this is no run directory.
+        """
+        file = self.path / "config.json"
+        if not file.is_file():
+            raise FileNotFoundError(f"{self.path}: no run directory (it has no config.json)")
+        row: dict[str, Any] = json.loads(file.read_text())
+        return row
+
+    def expect(self, config: dict[str, Any]) -> None:
+        """Raise where this run was started with another configuration."""
+        held = self.config()
+        for key, value in json.loads(json.dumps(config)).items():
+            if held.get(key) != value:
+                raise ValueError(
+                    f"{self.path}: that run has {key}={held.get(key)!r}, not {value!r}; give another --out, or the same settings"
+                )
+
+    def part(self, folder: str, name: str) -> Path:
+        """Return the path of a part; it exists when the part is whole."""
+        return self.path / folder / name
+
+    def trajectories(self, name: str, make: Callable[[], Iterable[Trajectory]]) -> list[Trajectory]:
+        """Return stored trajectories, or make and store them."""
+        file = self.part("trajectories", f"{name}.jsonl.zst")
+        if not file.is_file():
+            write(file, make())
+        return read(file)[0]
+
+    def checkpoint(self, k: int, save: Callable[[Path], None]) -> Path:
+        """Return iteration k's checkpoint folder, made whole by `save` if it is not there."""
+        final = self.part("checkpoints", f"{k:02d}")
+        if not final.is_dir():
+            draft = final.with_name(final.name + ".part")
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(parents=True)
+            save(draft)
+            for file in draft.rglob("*"):
+                if file.is_file():
+                    with file.open("rb") as handle:
+                        os.fsync(handle.fileno())
+            os.replace(draft, final)
+        return final
+
+    def iteration(self, k: int) -> dict[str, Any] | None:
+        """Return what iteration k came to, None while it is not over."""
+        file = self.part("iterations", f"{k:02d}.json")
+        return json.loads(file.read_text()) if file.is_file() else None
+
+    def finish_iteration(self, k: int, row: dict[str, Any]) -> None:
+        """Record that iteration k is over."""
+        save_json(self.part("iterations", f"{k:02d}.json"), row)
+
+    def iterations(self) -> list[dict[str, Any]]:
+        """Return every finished iteration in order."""
+        return [json.loads(f.read_text()) for f in sorted((self.path / "iterations").glob("*.json"))]
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Append a row to metrics.jsonl."""
+        with (self.path / "metrics.jsonl").open("a") as handle:
+            handle.write(json.dumps(row) + "\n")
+
+    def forget_metrics(self, first: int) -> None:
+        """Drop the rows of iterations from `first` on, so that a resumed run writes them once."""
+        file = self.path / "metrics.jsonl"
+        if file.is_file():
+            rows = [r for r in map(_row, file.read_text().splitlines()) if r and r.get("iteration", 0) < first]
+            save_text(file, "".join(json.dumps(r) + "\n" for r in rows))
+
+    def latest(self) -> Path:
+        """Return the newest checkpoint.
+
+        Raises:
+            FileNotFoundError: there is none yet.
+        """
+        found = [p for p in sorted((self.path / "checkpoints").glob("*")) if p.suffix != ".part"]
+        if not found:
+            raise FileNotFoundError(f"{self.path}: no checkpoint yet; resume it with `agentgym train --resume {self.path}`")
+        return found[-1]
+
+
+def _row(line: str) -> dict[str, Any] | None:
+    try:
+        row: dict[str, Any] = json.loads(line)
+    except json.JSONDecodeError:
+        return None  # the torn last line of a killed run
+    return row
+
+
+def save_text(path: Path, text: str) -> None:
+    """Write a file so that it is the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".part")
+    with draft.open("w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(draft, path)
+
+
+def save_json(path: Path, row: Any) -> None:
+    """Write JSON atomically."""
+    save_text(path, json.dumps(row, indent=1) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the numbers depend on."""
+    out = {}
+    for name in VERSIONED:
+        try:
+            out[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            out[name] = "absent"
+    return out
+
+
+def default_path(env: str, method: str) -> Path:
+    """Return `runs/<env>-<method>-<time>`."""
+    name = env.replace("/", "_").replace(":", "-").removesuffix(".py")
+    return Path("runs") / f"{name}-{method}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+__all__ = ["RunDir", "append", "default_path", "save_json", "save_text", "versions"]

@@ -1,0 +1,124 @@
+"""The student: a model that acts, learns and is saved; small models whole, large ones by adapters."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..agents.models import Loaded, load
+from ..agents.policy import Mode, Policy
+from . import update
+from .sequences import Example
+
+LORA = {"r": 16, "lora_alpha": 32, "lora_dropout": 0.0, "target_modules": "all-linear"}
+
+
+class Student:
+    """A loaded model under training; `fit` and `prefer` change it, `policy` lends it out to act."""
+
+    def __init__(self, loaded: Loaded, *, mode: Mode = "choose", lora: dict[str, Any] | None = None) -> None:
+        self.loaded, self.mode, self.name, self.renderer = loaded, mode, loaded.name, loaded.renderer
+        self.model = loaded.model
+        self.adapted = loaded.large
+        self.max_tokens = min(int(self.model.config.max_position_embeddings), 4096)
+        self.on_step: Callable[[dict[str, float]], None] | None = None
+        if self.adapted:
+            from peft import LoraConfig, get_peft_model
+
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                self.model = get_peft_model(self.model, LoraConfig(task_type="CAUSAL_LM", **(lora or LORA)))
+            for p in self.model.parameters():
+                if p.requires_grad:
+                    p.data = p.data.float()
+
+    @classmethod
+    def of(cls, name: str, checkpoint: Path | None = None, mode: Mode = "choose") -> Student:
+        """Return a model by name, with a checkpoint's weights if one is given."""
+        student = cls(load(name), mode=mode)
+        if checkpoint is not None:
+            student.restore(checkpoint)
+        return student
+
+    def count(self, text: str) -> int:
+        """Return how many tokens a text has."""
+        return len(self.renderer.reply(text))
+
+    def policy(self, temperature: float = 0.0) -> Policy:
+        """Return the model as an agent."""
+        return Policy(self.model, self.renderer, name=self.name, mode=self.mode, temperature=temperature)
+
+    def fit(
+        self, examples: Sequence[Example], rng: np.random.Generator, *, epochs: float, lr: float | None
+    ) -> dict[str, float]:
+        """Imitate: minimise the weighted negative log-likelihood of the sequences."""
+        if self.adapted:
+            return update.fit(
+                self.model, examples, epochs=epochs, lr=lr or 3e-4, batch_tokens=4096, rng=rng,
+                optimizer=update.adamw, on_step=self.on_step,
+            )  # fmt: skip
+        return update.fit(
+            self.model, examples, epochs=epochs, lr=lr or 1e-3, batch_tokens=8192, rng=rng, on_step=self.on_step
+        )
+
+    def prefer(self, rows: Sequence[dict[str, str]], seed: int, *, beta: float, lr: float | None = None) -> dict[str, float]:
+        """Prefer: one epoch of TRL's DPO on rows of prompt, chosen and rejected."""
+        if not rows:
+            raise ValueError("nothing to prefer: no correction differs from the student's own action")
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+        import tempfile
+
+        from datasets import Dataset
+        from trl import DPOConfig, DPOTrainer
+
+        with tempfile.TemporaryDirectory() as scratch:
+            config = DPOConfig(
+                output_dir=scratch, beta=beta, learning_rate=lr or (5e-6 if self.adapted else 5e-5), num_train_epochs=1,
+                per_device_train_batch_size=8, max_length=None, report_to=[], save_strategy="no", logging_steps=10**9,
+                seed=seed, data_seed=seed, use_cpu=self.model.device.type == "cpu", disable_tqdm=True,
+                precompute_ref_log_probs=not self.adapted, gradient_checkpointing=False, bf16=False,
+                lr_scheduler_type="linear", warmup_steps=10,
+            )  # fmt: skip
+            trainer = DPOTrainer(
+                model=self.model, args=config, train_dataset=Dataset.from_list(list(rows)),
+                processing_class=self.loaded.tokenizer,
+            )  # fmt: skip
+            done = trainer.train()
+        self.model.eval()
+        if not math.isfinite(done.training_loss):
+            raise FloatingPointError(f"DPO loss {done.training_loss}: lower the learning rate")
+        return {"loss": done.training_loss, "steps": float(done.global_step), "pairs": float(len(rows))}
+
+    def save(self, folder: Path) -> None:
+        """Write weights (adapters of a large model) as safetensors, with the name of what they belong to."""
+        self.model.save_pretrained(folder)
+        (folder / "student.json").write_text(json.dumps({"model": self.name, "mode": self.mode, "adapted": self.adapted}))
+
+    def restore(self, folder: Path) -> None:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the checkpoint is another model's.
+        """
+        from safetensors.torch import load_file
+
+        held = json.loads((folder / "student.json").read_text())
+        if held["model"] != self.name or held["adapted"] != self.adapted:
+            raise ValueError(f"{folder}: a checkpoint of model {held['model']!r}, not of {self.name!r}; give --model {held['model']}")
+        if self.adapted:
+            from peft import set_peft_model_state_dict
+
+            set_peft_model_state_dict(self.model, load_file(folder / "adapter_model.safetensors"))
+            return
+        weights = load_file(folder / "model.safetensors")
+        missing, extra = self.model.load_state_dict(weights, strict=False)
+        if extra or [m for m in missing if m != "lm_head.weight"]:
+            raise ValueError(f"{folder}: its weights do not fit model {self.name!r} ({(extra or missing)[0]})")
+        self.model.tie_weights()

@@ -1,0 +1,183 @@
+"""One run: rounds of collect, label, update and evaluate, each stored whole before the next begins."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from ..envs import make, options
+from ..envs.core import SPLITS
+from ..envs.errors import unknown
+from ..memory import memory_maker
+from .lab import Lab
+from .methods import METHODS
+from .methods.core import Method, keep
+from .report import write_report
+from .run import RunDir, default_path, save_json
+from .settings import typed
+from .student import Student
+
+QUICK = {
+    "tiny": {"demonstrations": 60, "episodes": 60, "iterations": 1, "epochs0": 3.0, "epochs": 1.0},
+    "large": {"demonstrations": 40, "episodes": 24, "iterations": 1, "epochs0": 2.0, "epochs": 1.0},
+}
+
+
+def configure(
+    env: str, method: str, model: str, memory: str, seed: int, settings: dict[str, str], quick: bool
+) -> dict[str, Any]:
+    """Return the resolved configuration of a run; everything that shapes its numbers is in it.
+
+    Raises:
+        LookupError: an unknown name; names the nearest. ValueError: a value of the wrong kind.
+    """
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    memory_maker(memory)
+    cls = METHODS[method]
+    hyper: dict[str, Any] = {}
+    known = {f.name for f in fields(cls)}
+    if quick:
+        hyper |= {k: v for k, v in QUICK["tiny" if model == "tiny" else "large"].items() if k in known}
+    kwargs: dict[str, Any] = {}
+    splits = {"valid": 140, "test": 134} if not quick else {"valid": 20, "test": 20}
+    batch = 64 if model == "tiny" else 8
+    mode = "choose"
+    for key, text in settings.items():
+        where, _, name = key.partition(".")
+        if where == "env":
+            legal = options(env)
+            if name not in legal:
+                raise unknown("setting", key, [f"env.{n}" for n in legal])
+            kwargs[name] = typed(key, text, legal[name].annotation)
+        elif where == method:
+            if name not in known:
+                raise unknown("setting", key, [f"{method}.{n}" for n in known])
+            hyper[name] = typed(key, text, next(f.type for f in fields(cls) if f.name == name))
+        elif where == "eval" and name in SPLITS:
+            splits[name] = typed(key, text, "int")
+        elif key == "run.batch":
+            batch = typed(key, text, "int")
+        elif key == "run.mode":
+            mode = text
+            if mode not in ("choose", "generate"):
+                raise ValueError(f"run.mode={text!r}: choose one of choose, generate")
+        else:
+            legal_keys = [f"env.{n}" for n in options(env)] + [f"{method}.{n}" for n in known]
+            raise unknown("setting", key, [*legal_keys, *(f"eval.{s}" for s in SPLITS), "run.batch", "run.mode"])
+    made = cls(**hyper)
+    world = make(env, **kwargs)
+    return {
+        "env": env, "env_kwargs": kwargs, "method": method, "hyper": asdict(made), "model": model, "memory": memory,
+        "mode": mode, "seed": seed, "splits": {s: n for s, n in splits.items() if n > 0}, "batch": batch, "quick": quick,
+        "split_hashes": {s: world.split_hash(s) for s in SPLITS},
+    }  # fmt: skip
+
+
+def train(
+    env: str = "alfworld",
+    method: str = "leap",
+    model: str = "tiny",
+    memory: str = "full",
+    seed: int = 0,
+    out: Path | None = None,
+    settings: dict[str, str] | None = None,
+    resume: Path | None = None,
+    quick: bool = False,
+    say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
+) -> Path:
+    """Train an agent and return the run's directory; with `resume`, go on with a run that was cut off.
+
+    A resumed run ends with the numbers of an unbroken one.
+    """
+    if resume is not None:
+        run = RunDir(Path(resume))
+        config = run.config()
+        config.pop("versions", None)
+    else:
+        config = configure(env, method, model, memory, seed, settings or {}, quick)
+        run = RunDir.create(Path(out) if out is not None else default_path(env, method), config)
+    hyper = {k: v for k, v in config["hyper"].items()}
+    made: Method = METHODS[config["method"]](**hyper)
+    say(f"run {run.path}: {config['method']} on {config['env']}, model {config['model']}, seed {config['seed']}")
+    student = Student.of(config["model"], mode=config["mode"])
+    lab = Lab(
+        config["env"], config["env_kwargs"], config["memory"], config["seed"], student, run, config["splits"],
+        config["batch"], say,
+    )  # fmt: skip
+    start = next((k for k in range(made.rounds) if run.iteration(k) is None), made.rounds)
+    run.forget_metrics(start)
+    if start:
+        student.restore(run.part("checkpoints", f"{start - 1:02d}"))
+    for k in range(start, made.rounds):
+        _round(lab, made, k)
+    return _conclude(run, config, say)
+
+
+def _round(lab: Lab, method: Method, k: int) -> None:
+    run, begin = lab.run, time.monotonic()
+
+    def labelled() -> list[Any]:
+        collected = method.collect(lab, k)
+        rights = method.label(lab, k, collected)
+        return [keep(t, c) for t, c in zip(collected, rights, strict=True)]
+
+    lab.say(f"round {k}: collect and label")
+    data = [run.trajectories(f"{j:02d}-train", labelled if j == k else list) for j in range(k + 1)]
+    collected_s = time.monotonic() - begin
+    checkpoint = run.part("checkpoints", f"{k:02d}")
+    if checkpoint.is_dir():
+        lab.student.restore(checkpoint)
+    else:
+        lab.say(f"round {k}: update on {' + '.join(str(len(d)) for d in data)} episodes")
+
+        def log(row: dict[str, float]) -> None:
+            run.log({"iteration": k, **row})
+            if row["step"] % 25 == 0 or row["step"] == row["steps"]:
+                lab.say(f"  step {row['step']:.0f}/{row['steps']:.0f} loss {row['loss']:.4f}")
+
+        lab.student.on_step = log
+        run.forget_metrics(k)
+        fitted = method.update(lab, k, data)
+        save_json(run.part("iterations", f"{k:02d}.fit"), fitted)
+        run.checkpoint(k, lab.student.save)
+    lab.say(f"round {k}: evaluate")
+    results = lab.evaluate(k)
+    for split, row in results.items():
+        low, high = row["success"]["ci95"]
+        lab.say(
+            f"  {split}: success {row['success']['mean']:.3f} [{low:.3f}, {high:.3f}] of {row['episodes']}, "
+            f"{row['steps']['mean']:.1f} steps"
+        )
+    import json
+
+    fit_file = run.part("iterations", f"{k:02d}.fit")
+    run.finish_iteration(
+        k,
+        {
+            "iteration": k,
+            "episodes": len(data[k]),
+            "fit": json.loads(fit_file.read_text()) if fit_file.is_file() else {},
+            "eval": results,
+            "seconds": {"collect": round(collected_s, 1), "all": round(time.monotonic() - begin, 1)},
+        },
+    )
+
+
+def _conclude(run: RunDir, config: dict[str, Any], say: Callable[[str], None]) -> Path:
+    rows = run.iterations()
+    save_json(
+        run.path / "result.json",
+        {
+            "env": config["env"], "env_kwargs": config["env_kwargs"], "method": config["method"], "model": config["model"],
+            "seed": config["seed"], "split_hashes": config["split_hashes"],
+            "seconds": round(sum(r["seconds"]["all"] for r in rows), 1), "iterations": rows,
+        },
+    )  # fmt: skip
+    write_report(run)
+    say(f"done: {run.path / 'result.json'}, {run.path / 'report.html'}")
+    return run.path
