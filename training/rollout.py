@@ -66,7 +66,9 @@ def rollout(
     try:
         while next_ < len(tasks) or running:
             while next_ < len(tasks) and len(running) < batch:
-                running.append(_start(next_, tasks[next_], spare.pop() if spare else make_env(), make_memory(), seed, clock))
+                running.append(
+                    _start(next_, tasks[next_], spare.pop() if spare else make_env(), make_memory(), seed, clock)
+                )
                 next_ += 1
             decisions = _decide(agent, running, clock)
             still = []

@@ -123,7 +123,9 @@ class RunDir:
         """
         found = [p for p in sorted((self.path / "checkpoints").glob("*")) if p.suffix != ".part"]
         if not found:
-            raise FileNotFoundError(f"{self.path}: no checkpoint yet; resume it with `agentgym train --resume {self.path}`")
+            raise FileNotFoundError(
+                f"{self.path}: no checkpoint yet; resume it with `agentgym train --resume {self.path}`"
+            )
         return found[-1]
 
 

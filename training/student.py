@@ -68,7 +68,9 @@ class Student:
             self.model, examples, epochs=epochs, lr=lr or 1e-3, batch_tokens=8192, rng=rng, on_step=self.on_step
         )
 
-    def prefer(self, rows: Sequence[dict[str, str]], seed: int, *, beta: float, lr: float | None = None) -> dict[str, float]:
+    def prefer(
+        self, rows: Sequence[dict[str, str]], seed: int, *, beta: float, lr: float | None = None
+    ) -> dict[str, float]:
         """Prefer: one epoch of TRL's DPO on rows of prompt, chosen and rejected."""
         if not rows:
             raise ValueError("nothing to prefer: no correction differs from the student's own action")
@@ -99,7 +101,9 @@ class Student:
     def save(self, folder: Path) -> None:
         """Write weights (adapters of a large model) as safetensors, with the name of what they belong to."""
         self.model.save_pretrained(folder)
-        (folder / "student.json").write_text(json.dumps({"model": self.name, "mode": self.mode, "adapted": self.adapted}))
+        (folder / "student.json").write_text(
+            json.dumps({"model": self.name, "mode": self.mode, "adapted": self.adapted})
+        )
 
     def restore(self, folder: Path) -> None:
         """Read what `save` wrote.
@@ -111,7 +115,9 @@ class Student:
 
         held = json.loads((folder / "student.json").read_text())
         if held["model"] != self.name or held["adapted"] != self.adapted:
-            raise ValueError(f"{folder}: a checkpoint of model {held['model']!r}, not of {self.name!r}; give --model {held['model']}")
+            raise ValueError(
+                f"{folder}: a checkpoint of model {held['model']!r}, not of {self.name!r}; give --model {held['model']}"
+            )
         if self.adapted:
             from peft import set_peft_model_state_dict
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -101,8 +102,7 @@ def train(
     else:
         config = configure(env, method, model, memory, seed, settings or {}, quick)
         run = RunDir.create(Path(out) if out is not None else default_path(env, method), config)
-    hyper = {k: v for k, v in config["hyper"].items()}
-    made: Method = METHODS[config["method"]](**hyper)
+    made: Method = METHODS[config["method"]](**config["hyper"])
     say(f"run {run.path}: {config['method']} on {config['env']}, model {config['model']}, seed {config['seed']}")
     student = Student.of(config["model"], mode=config["mode"])
     lab = Lab(
@@ -116,6 +116,14 @@ def train(
     for k in range(start, made.rounds):
         _round(lab, made, k)
     return _conclude(run, config, say)
+
+
+def repeat(config: Path, out: Path | None, say: Callable[[str], None]) -> Path:
+    """Start a run anew from another run's `config.json`."""
+    row = json.loads(config.read_text())
+    row.pop("versions", None)
+    run = RunDir.create(out if out is not None else default_path(row["env"], row["method"]), row)
+    return train(resume=run.path, say=say)
 
 
 def _round(lab: Lab, method: Method, k: int) -> None:
@@ -153,8 +161,6 @@ def _round(lab: Lab, method: Method, k: int) -> None:
             f"  {split}: success {row['success']['mean']:.3f} [{low:.3f}, {high:.3f}] of {row['episodes']}, "
             f"{row['steps']['mean']:.1f} steps"
         )
-    import json
-
     fit_file = run.part("iterations", f"{k:02d}.fit")
     run.finish_iteration(
         k,

@@ -58,7 +58,7 @@ class Engine:
     def reset(self) -> str:
         """Return to the start and return its text."""
         g = self.game
-        get = lambda k: g.facts.get(k, ())  # noqa: E731
+        get = lambda k: g.facts.get(k, ())
         self.loc, self.hold = g.start, ""
         self.opened = {row[0] for row in get("opened")}
         self.holds: dict[str, list[str]] = {r: [] for r in g.receptacles}  # receptacle -> objects, by id
@@ -183,7 +183,11 @@ class Engine:
             self.taken.discard((a, b))
             self.things.setdefault(self.loc, set()).add(a)
             self.hold = ""
-            return f"You put the {name[a]} in/on the {name[b]}." if self.old else f"You move the {name[a]} to the {name[b]}."
+            return (
+                f"You put the {name[a]} in/on the {name[b]}."
+                if self.old
+                else f"You move the {name[a]} to the {name[b]}."
+            )
         if op == "use":
             self.on.add(a)
             return f"You turn on the {name[a]}."

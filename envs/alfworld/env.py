@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core import Info, Privileged, Searcher, TextEnv
 from . import generate
-from .engine import NOTHING, Engine
+from .engine import Engine
 from .game import TASK_TYPES, Game, load
 from .planner import plan
 from .searcher import AlfworldSearcher
@@ -76,7 +76,9 @@ class AlfworldEnv(TextEnv):
         if goals == "human" and games == "generated":
             raise ValueError("goals='human': only official games have them; add games='official'")
         if backend == "textworld" and dialect == "0.3":
-            raise ValueError("dialect='0.3' on backend='textworld': the installed grammar speaks 0.4; use backend='native'")
+            raise ValueError(
+                "dialect='0.3' on backend='textworld': the installed grammar speaks 0.4; use backend='native'"
+            )
         self.games_seed = games_seed
         self._sizes = {"train": train, "valid": valid, "test": test}
         self._root = _data_root(data) if games == "official" else None
@@ -107,7 +109,9 @@ class AlfworldEnv(TextEnv):
                 raise ValueError
             return _game_of(split, index, self.games_seed)
         except ValueError:
-            raise ValueError(f"task {task!r}: write it as env.tasks('test') does, for example 'test/00003-heat'") from None
+            raise ValueError(
+                f"task {task!r}: write it as env.tasks('test') does, for example 'test/00003-heat'"
+            ) from None
 
     def _begin(self, task: str) -> tuple[str, Info]:
         game = self._game(task)

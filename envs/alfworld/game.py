@@ -42,7 +42,7 @@ class Game:
     def __init__(self, facts: Facts, goal: Goal) -> None:
         self.goal = goal
         self.facts = {k: sorted(set(v)) for k, v in facts.items()}
-        get = lambda k: self.facts.get(k, [])  # noqa: E731
+        get = lambda k: self.facts.get(k, [])
         self.name = numbered({a for rows in self.facts.values() for row in rows for a in row})
         self.receptacle_type = dict(get("receptacletype"))
         self.object_type = dict(get("objecttype"))
@@ -53,7 +53,7 @@ class Game:
             self.at[self.location[r]].append(r)
         self.start = get("atlocation")[0][1]
         self.can_contain = set(get("cancontain"))
-        ones = lambda k: frozenset(row[0] for row in get(k))  # noqa: E731
+        ones = lambda k: frozenset(row[0] for row in get(k))
         self.openable, self.pickupable = ones("openable"), ones("pickupable")
         self.cleanable, self.heatable, self.coolable = ones("cleanable"), ones("heatable"), ones("coolable")
         self.toggleable, self.sliceable = ones("toggleable"), ones("sliceable")

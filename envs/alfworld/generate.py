@@ -167,7 +167,9 @@ def sample(kind: str, number: int, rng: np.random.Generator) -> tuple[Scene, str
     for what in rules["pickupable"]:
         if what not in types:
             continue
-        kinds = tuple(p for p in sorted(by) if what in rules["holds"].get(p, ()) and not (what == thing and p in barred))
+        kinds = tuple(
+            p for p in sorted(by) if what in rules["holds"].get(p, ()) and not (what == thing and p in barred)
+        )
         if not kinds:
             continue
         most = 3

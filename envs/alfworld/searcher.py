@@ -23,11 +23,37 @@ _GOALS = (
     ("pick", re.compile(r"^put (?:a|some) (\w+) (?:in|on) (\w+)$")),
 )
 _STATION = {"clean": "sinkbasin", "heat": "microwave", "cool": "fridge"}
-_ORDER = (
-    "countertop diningtable desk sidetable coffeetable dresser bed sofa armchair shelf stoveburner coffeemachine "
-    "sinkbasin fridge toilet ottoman bathtubbasin toiletpaperhanger towelholder handtowelholder cart garbagecan "
-    "microwave safe cabinet drawer tvstand laundryhamper toaster"
-).split()
+_ORDER = [
+    "countertop",
+    "diningtable",
+    "desk",
+    "sidetable",
+    "coffeetable",
+    "dresser",
+    "bed",
+    "sofa",
+    "armchair",
+    "shelf",
+    "stoveburner",
+    "coffeemachine",
+    "sinkbasin",
+    "fridge",
+    "toilet",
+    "ottoman",
+    "bathtubbasin",
+    "toiletpaperhanger",
+    "towelholder",
+    "handtowelholder",
+    "cart",
+    "garbagecan",
+    "microwave",
+    "safe",
+    "cabinet",
+    "drawer",
+    "tvstand",
+    "laundryhamper",
+    "toaster",
+]
 _RANK = {kind: i for i, kind in enumerate(_ORDER)}
 _STANDS = ("desk", "dresser", "sidetable", "shelf", "diningtable")
 
@@ -162,7 +188,9 @@ class AlfworldSearcher:
         for p in self.places:
             if kind_of(p) == self.target and self.kind != "look" and self._counts(p):
                 continue
-            options += [(not self._here(p), self.places.index(p), o, p) for o in self.holds[p] if kind_of(o) == self.object]
+            options += [
+                (not self._here(p), self.places.index(p), o, p) for o in self.holds[p] if kind_of(o) == self.object
+            ]
         return min(options)[2:] if options else None
 
     def _counts(self, place: str) -> bool:

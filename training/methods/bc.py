@@ -80,7 +80,9 @@ class FilteredBC(BC):
         """Return demonstrations first, then the student's own successes."""
         if k == 0:
             return demonstrate(lab, self.demonstrations)
-        played = lab.play(lab.student.policy(self.temperature), lab.tasks("train", self.episodes, k), k, label="roll out")
+        played = lab.play(
+            lab.student.policy(self.temperature), lab.tasks("train", self.episodes, k), k, label="roll out"
+        )
         return [t for t in played if t.success]
 
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:

@@ -52,5 +52,7 @@ def dataset(lab: Lab, trajectories: Sequence[Trajectory]) -> list[Example]:
     return [
         e
         for t in trajectories
-        for e in examples(t, kept(t), lab.make_memory, student.renderer, mode=student.mode, max_tokens=student.max_tokens)
+        for e in examples(
+            t, kept(t), lab.make_memory, student.renderer, mode=student.mode, max_tokens=student.max_tokens
+        )
     ]

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from ...agents.teachers import Correction, OracleTeacher, retrace
 from ...memory.trajectory import Trajectory
-from .leap import Leap
 from ..lab import Lab
+from .leap import Leap
 
 
 @dataclass(frozen=True)

