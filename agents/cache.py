@@ -60,7 +60,7 @@ class SlotCache(Cache):
         self._cols = torch.tensor(starts, device=self._device)[:, None] + torch.arange(length, device=self._device)
         self._every_row = list(rows) == list(range(self.slots))
         mask = torch.arange(self._reach, device=self._device)[None, None, :] <= self._cols[:, :, None]
-        return self._cols, mask[:, None]
+        return self._cols.clone(), mask[:, None]
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_: Any, **__: Any

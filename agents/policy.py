@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -13,10 +14,11 @@ from torch import Tensor
 
 from ..memory.core import Turn
 from .cache import SlotCache
-from .core import Decision
+from .core import Candidate, Decision
 from .render import Renderer
 
 Mode = Literal["choose", "generate"]
+_Reply = tuple[tuple[int, ...], float, int, tuple[Candidate, ...]]
 _ACTION = re.compile(r"ACTION:\s*(.+)", re.IGNORECASE)
 _REASON = re.compile(r"REASON:\s*(.*?)\s*(?:ACTION:|$)", re.IGNORECASE | re.DOTALL)
 
@@ -29,35 +31,43 @@ class _Row:
     ids: list[int] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Walk:
-    """A reply being built token by token inside the set of admissible replies."""
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """The admissible replies as a trie: the nodes that are read, and the edges whose log-probabilities make a reply's.
 
-    open: list[tuple[int, ...]]
-    ids: list[int] = field(default_factory=list)
-    logprob: float = 0.0
+    ids, depth: of the m nodes that have children, below the root. seen: (m, m), True where a node is an ancestor or
+    itself. paths: for each reply its edges, (node, next id), where node 0 is the root and node j + 1 is node j.
+    """
 
-    def allowed(self) -> list[int]:
-        """Return the distinct next tokens, sorted."""
-        return sorted({c[len(self.ids)] for c in self.open})
+    ids: tuple[int, ...]
+    depth: tuple[int, ...]
+    seen: Tensor
+    paths: tuple[tuple[tuple[int, int], ...], ...]
 
-    def take(self, token: int) -> None:
-        """Go one token further."""
-        n = len(self.ids)
-        self.open = [c for c in self.open if c[n] == token]
-        self.ids.append(token)
 
-    def done(self) -> bool:
-        """Whether one reply is left and all of it is taken."""
-        return len(self.open) == 1 and len(self.open[0]) == len(self.ids)
+def tree(replies: Sequence[tuple[int, ...]], stop: int) -> _Tree:
+    """Return the trie of some replies; where one is the beginning of another, its `stop` counts as an edge too."""
+    inner = {r[:k] for r in replies for k in range(1, len(r))}
+    order = sorted(inner, key=lambda p: (len(p), p))
+    place = {p: j for j, p in enumerate(order)}
+    seen = torch.zeros(len(order), len(order), dtype=torch.bool)
+    for p, j in place.items():
+        for k in range(1, len(p) + 1):
+            seen[j, place[p[:k]]] = True
+    place_of = {(): 0} | {p: j + 1 for p, j in place.items()}
+    paths = []
+    for r in replies:
+        edges = [(place_of[r[:k]], r[k]) for k in range(len(r))]
+        paths.append((*edges, (place_of[r], stop)) if r in inner else tuple(edges))
+    return _Tree(tuple(p[-1] for p in order), tuple(len(p) for p in order), seen, tuple(paths))
 
 
 class Policy:
     """A causal language model, its renderer and a cache of the running episodes.
 
-    `choose` walks the trie of the admissible commands: at each fork the next token is drawn from the model's
-    distribution over the tokens that some command still allows, so the reply is always admissible, forced tokens cost
-    nothing, and log p is exact under that distribution. `generate` writes freely until the stop token; the action is
+    `choose` scores every admissible command in the one pass that reads the new text: the commands hang below it as a
+    tree, and the action is drawn from p(a) ∝ exp(log π(a)) over them. A walk down the tree, token by token, would have
+    to decide for "take" before it knows that the right thing is not there to be taken. `generate` writes freely until the stop token; the action is
     what follows "ACTION:", or the whole reply where there is no such mark.
 
     Draws are keyed by (seed, episode, t), so neither batch size nor order changes them.
@@ -80,7 +90,11 @@ class Policy:
         self._seed = 0
         self._rows: dict[int, _Row] = {}
         self._free: list[int] = []
+        self._trees = lru_cache(maxsize=4096)(self._tree)
         self._cache = self._new_cache()
+
+    def _tree(self, admissible: tuple[str, ...]) -> _Tree:
+        return tree([self.renderer.reply(a) for a in admissible], self.renderer.stop)
 
     def _new_cache(self) -> SlotCache:
         weight = next(self.model.parameters())
@@ -120,16 +134,13 @@ class Policy:
             fresh.append(same < len(row.ids) or not row.ids)
             news.append(prompt[same:])
             row.ids = row.ids[:same]
-        logits = self._read(rows, news)
         rngs = [np.random.default_rng([self._seed, t.episode, t.t]) for t in turns]
-        if self.mode == "choose":
-            replies = self._choose(turns, rows, logits, rngs)
-        else:
-            replies = self._generate(rows, logits, rngs)
+        choose = self.mode == "choose"
+        replies = self._choose(turns, rows, news, rngs) if choose else self._generate(rows, news, rngs)
         out = []
-        for i, (ids, logprob, queries) in enumerate(replies):
+        for i, (ids, logprob, queries, candidates) in enumerate(replies):
             text = self.renderer.decode(list(ids))
-            thought, action = (None, text) if self.mode == "choose" else parse(text)
+            thought, action = (None, text) if choose else parse(text)
             out.append(
                 Decision(
                     action=action,
@@ -139,74 +150,80 @@ class Policy:
                     token_ids=tuple(ids),
                     fresh=fresh[i],
                     logprob=logprob,
+                    candidates=candidates,
                     queries=queries,
                 )
             )
         return out
 
-    def _read(self, rows: Sequence[_Row], news: Sequence[Sequence[int]]) -> Tensor:
-        """Feed each row its new ids; return the logits after the last of them, shape (B, V), float32."""
-        length = max(map(len, news))
+    def _read(
+        self, rows: Sequence[_Row], news: Sequence[Sequence[int]], trees: Sequence[_Tree] | None = None
+    ) -> list[Tensor]:
+        """Feed each row its new ids, and below them its tree; the tree leaves no trace in the cache.
+
+        Returns:
+            for each row the logits after its last new id and after each node of its tree, shape (1 + m, V), float32.
+        """
+        m = [len(t.ids) for t in trees] if trees is not None else [0] * len(rows)
+        length = max(len(new) + k for new, k in zip(news, m, strict=True))
         order = sorted(range(len(rows)), key=lambda i: rows[i].slot)
-        ids = torch.zeros(len(rows), length, dtype=torch.long)
-        for k, i in enumerate(order):
-            ids[k, : len(news[i])] = torch.tensor(news[i])
         device = self.model.device
         slots, starts = [rows[i].slot for i in order], [len(rows[i].ids) for i in order]
         positions, mask = self._cache.plan(slots, starts, length)
+        ids = torch.zeros(len(rows), length, dtype=torch.long)
+        for k, i in enumerate(order):
+            n = len(news[i])
+            ids[k, :n] = torch.tensor(news[i])
+            if trees is not None and m[i]:
+                t, first = trees[i], starts[k] + n
+                ids[k, n : n + m[i]] = torch.tensor(t.ids)
+                positions[k, n : n + m[i]] = torch.tensor(t.depth, device=device) + (first - 1)
+                mask[k, 0, n : n + m[i], first : first + m[i]] = t.seen.to(device)
         hidden = self.model.get_decoder()(
             input_ids=ids.to(device), position_ids=positions, attention_mask=mask, past_key_values=self._cache
         ).last_hidden_state
-        last = torch.tensor([len(news[i]) - 1 for i in order], device=device)
-        logits = self.model.get_output_embeddings()(hidden[torch.arange(len(order), device=device), last]).float()
+        wanted = [hidden[k, len(news[i]) - 1 : len(news[i]) + m[i]] for k, i in enumerate(order)]
+        logits = self.model.get_output_embeddings()(torch.cat(wanted)).float().cpu()
         for row, new in zip(rows, news, strict=True):
             row.ids.extend(new)
-        back = torch.empty(len(order), dtype=torch.long)
-        back[torch.tensor(order)] = torch.arange(len(order))
-        return logits[back.to(device)].cpu()
+        out = dict(zip(order, logits.split([1 + m[i] for i in order]), strict=True))
+        return [out[i] for i in range(len(rows))]
 
     def _choose(
-        self, turns: Sequence[Turn], rows: Sequence[_Row], logits: Tensor, rngs: Sequence[np.random.Generator]
-    ) -> list[tuple[tuple[int, ...], float, int]]:
-        walks = []
+        self,
+        turns: Sequence[Turn],
+        rows: Sequence[_Row],
+        news: Sequence[Sequence[int]],
+        rngs: Sequence[np.random.Generator],
+    ) -> list[_Reply]:
         for turn in turns:
             if not turn.admissible:
                 raise ValueError("mode 'choose' needs admissible actions, this world lists none: use mode 'generate'")
-            walks.append(_Walk([(*self.renderer.reply(a), self.renderer.stop) for a in turn.admissible]))
-        queries = [1] * len(walks)
-        live = list(range(len(walks)))
-        while True:
-            pending: list[list[int]] = []
-            waiting: list[int] = []
-            for k, i in enumerate(live):
-                walk = walks[i]
-                allowed = walk.allowed()
-                token, logp = self._draw(logits[k][allowed], rngs[i])
-                walk.logprob += logp
-                fed = len(walk.ids)
-                walk.take(allowed[token])
-                while not walk.done() and len(allowed := walk.allowed()) == 1:
-                    walk.take(allowed[0])
-                if not walk.done():
-                    pending.append(walk.ids[fed:])
-                    waiting.append(i)
-            if not waiting:
-                break
-            for i in waiting:
-                queries[i] += 1
-            logits, live = self._read([rows[i] for i in waiting], pending), waiting
-        return [(tuple(w.ids[:-1]), w.logprob, q) for w, q in zip(walks, queries, strict=True)]
+        trees = [self._trees(t.admissible) for t in turns]
+        out: list[_Reply] = []
+        for turn, t, logits, rng in zip(turns, trees, self._read(rows, news, trees), rngs, strict=True):
+            norm = torch.logsumexp(logits, -1)
+            edges = [e for path in t.paths for e in path]
+            nodes, tokens = torch.tensor([e[0] for e in edges]), torch.tensor([e[1] for e in edges])
+            logp = (logits[nodes, tokens] - norm[nodes]).split([len(p) for p in t.paths])
+            scores = torch.stack([x.sum() for x in logp])
+            index, chosen = self._draw(scores, rng)
+            share = torch.log_softmax(scores, -1).tolist()
+            candidates = tuple(Candidate(a, p) for a, p in zip(turn.admissible or (), share, strict=True))
+            out.append((self.renderer.reply(candidates[index].action), chosen, 1, candidates))
+        return out
 
     def _generate(
-        self, rows: Sequence[_Row], logits: Tensor, rngs: Sequence[np.random.Generator]
-    ) -> list[tuple[tuple[int, ...], float, int]]:
+        self, rows: Sequence[_Row], news: Sequence[Sequence[int]], rngs: Sequence[np.random.Generator]
+    ) -> list[_Reply]:
+        logits = self._read(rows, news)
         ids: list[list[int]] = [[] for _ in rows]
         logps = [0.0] * len(rows)
         live = list(range(len(rows)))
         for _ in range(self.max_new_tokens):
             kept = []
             for k, i in enumerate(live):
-                token, logp = self._draw(logits[k], rngs[i])
+                token, logp = self._draw(logits[k][0], rngs[i])
                 logps[i] += logp
                 if token != self.renderer.stop:
                     ids[i].append(token)
@@ -215,7 +232,7 @@ class Policy:
             if not live or len(ids[live[0]]) >= self.max_new_tokens:
                 break
             logits = self._read([rows[i] for i in live], [[ids[i][-1]] for i in live])
-        return [(tuple(t), p, max(1, len(t))) for t, p in zip(ids, logps, strict=True)]
+        return [(tuple(t), p, max(1, len(t)), ()) for t, p in zip(ids, logps, strict=True)]
 
     def _draw(self, logits: Tensor, rng: np.random.Generator) -> tuple[int, float]:
         """Draw an index and its log-probability; greedy at temperature 0 (log p at temperature 1)."""

@@ -24,7 +24,11 @@ class Renderer(Protocol):
 
 
 class MarkedRenderer:
-    """Segments between marks, for `tiny`: <|obs|>what the world said<|act|> what the agent said<|obs|>…"""
+    """Segments between marks, for `tiny`: <|obs|>what the world said the goal<|act|> what the agent said<|obs|>…
+
+    The goal is read again before every action (LEAP's own student prompt states it twice): a small model compares it
+    with what it has just seen far sooner than with what it read hundreds of tokens ago.
+    """
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
@@ -35,17 +39,16 @@ class MarkedRenderer:
         return tuple(self.tokenizer.encode(text, add_special_tokens=False))
 
     def prompt(self, turn: Turn) -> list[int]:
-        """Return <|bos|>, every segment behind its mark, and an open <|act|>."""
+        """Return <|bos|>, every segment behind its mark, the goal, and an open <|act|>."""
         out = [self._start]
+        again = self._ids(" " + turn.goal)
         for s in turn.segments:
             if s.role == "user":
                 out.append(self.stop)
                 out += self._ids(s.text)
             else:
-                out.append(self._act)
-                out += self._ids(" " + s.text)
-        out.append(self._act)
-        return out
+                out += [*again, self._act, *self._ids(" " + s.text)]
+        return [*out, *again, self._act]
 
     def reply(self, text: str) -> tuple[int, ...]:
         """Return the ids of a reply; it always starts with a blank, so that words have one form."""

@@ -25,7 +25,7 @@ from ..envs.core import TextEnv
 from . import update
 from .losses import token_logps, weighted_nll
 
-Transcript = tuple[str, list[tuple[str, str]]]
+Transcript = tuple[str, str, list[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Pretraining:
     """
 
     episodes: int = 60_000
-    steps: int = 5000
+    steps: int = 3300
     lr: float = 2e-3
     batch_tokens: int = 4096
-    action_weight: float = 4.0
+    action_weight: float = 5.0
     rename: float = 0.5
     searching: float = 0.85
     width: int = 256
@@ -73,26 +73,26 @@ def play(env: TextEnv, task: str, rng: random.Random, searching: float) -> Trans
             out.append((action, observation))
             if over or cut:
                 break
-        return first, out
+        return first, str(info["goal"]), out
     expert = env.searcher()
     expert.begin(info["goal"], first, info)  # type: ignore[arg-type]
-    noise = rng.choice([0.0, 0.05, 0.1, 0.3])
+    noise = rng.choice([0.0, 0.0, 0.0, 0.1])
     places = [a for a in info["admissible"] if a.startswith("go to")]
     left: int | None = None
     while left != 0:
-        hint = rng.choice(places) if rng.random() < 0.15 else None
+        hint = rng.choice(places) if rng.random() < 0.3 else None
         found = expert.act(hint)
         action = found if left is None and rng.random() >= noise else interact(info["admissible"], rng)
         if left is not None:
             left -= 1
         elif action == found and found.startswith("take "):
-            left = rng.choice([0, 2, 4])
+            left = rng.choice([0, 0, 2, 4])
         observation, _, over, cut, info = env.step(action)
         expert.observe(action, observation, info)  # type: ignore[arg-type]
         out.append((action, observation))
         if over or cut:
             break
-    return first, out
+    return first, str(info["goal"]), out
 
 
 def transcripts(env: TextEnv, plan: Pretraining) -> list[Transcript]:
@@ -106,13 +106,14 @@ def encode(
     transcript: Transcript, words: Callable[[str], Sequence[int]], cut: int = 640
 ) -> tuple[list[int], list[int]]:
     """Return the ids of a transcript as `MarkedRenderer` lays it out, and 1 where an action's tokens are."""
-    first, steps = transcript
+    first, goal, steps = transcript
     ids = [1, 2, *words(first)]
     action = [0] * len(ids)
+    again = words(" " + goal)
     for said, heard in steps:
         said_ids, heard_ids = words(" " + said), words(heard)
-        ids += [3, *said_ids, 2, *heard_ids]
-        action += [0, *[1] * (len(said_ids) + 1), *[0] * len(heard_ids)]
+        ids += [*again, 3, *said_ids, 2, *heard_ids]
+        action += [*[0] * (len(again) + 1), *[1] * (len(said_ids) + 1), *[0] * len(heard_ids)]
     return ids[:cut], action[:cut]
 
 
@@ -128,7 +129,7 @@ def pretrain(
     """Mine the tokenizer, train the weights, and write both with a record of how they came about."""
     play_ = transcripts(env, plan)
     digest = hashlib.sha256(json.dumps(play_).encode()).hexdigest()[:16]
-    texts = [t for first, steps in play_[:1500] for t in [first, *(x for a, o in steps for x in (" " + a, o))]]
+    texts = [t for f, g, steps in play_[:1500] for t in [f, " " + g, *(x for a, o in steps for x in (" " + a, o))]]
     tok = tokenizer.build(*tokenizer.mine(texts))
     cache: dict[str, tuple[int, ...]] = {}
 
@@ -138,7 +139,7 @@ def pretrain(
         return cache[text]
 
     rows = [encode(t, words) for t in play_]
-    swap = torch.tensor([words(" " + name)[0] for name in things([a for _, s in play_ for a, _ in s])])
+    swap = torch.tensor([words(" " + name)[0] for name in things([a for _, _, s in play_ for a, _ in s])])
     model = tiny.fresh(len(tok), plan.seed, width=plan.width, layers=plan.layers, heads=plan.heads)
     curve = _train(model, rows[:-200], rows[-200:], swap, plan, log, lambda: tiny.save(model, tok, out))
     record = {

@@ -1,0 +1,119 @@
+"""The house: rooms that import only downwards, a package that is complete, a command line that never shows a traceback."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FLOORS = ["envs", "memory", "agents", "training", "agentgym"]
+Cli = Callable[..., tuple[int, str, str]]
+
+
+def test_imports_never_go_up() -> None:
+    for floor, room in enumerate(FLOORS):
+        for file in (ROOT / room).rglob("*.py"):
+            depth = len(file.relative_to(ROOT / room).parts)
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.ImportFrom) and node.level > depth and node.module:
+                    other = node.module.split(".")[0]
+                    assert FLOORS.index(other) <= floor, f"{file}: {room} imports {other}"
+
+
+def test_the_package_list_is_complete() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {
+        f"agentgym.{'.'.join(p.parent.relative_to(ROOT).parts)}"
+        for r in FLOORS[:-1]
+        for p in (ROOT / r).rglob("__init__.py")
+    }
+    data = {"agentgym.agents.weights.tiny", "agentgym.envs.alfworld.data"}
+    assert set(tools["packages"]) == folders | data | {"agentgym"}
+    assert set(tools["package-dir"]) == set(tools["packages"])
+    for package, patterns in tools["package-data"].items():
+        folder = ROOT / tools["package-dir"][package]
+        assert all(list(folder.glob(p)) for p in patterns), package
+
+
+def test_the_base_weights_ship_with_their_record_and_are_small() -> None:
+    folder = ROOT / "agents" / "weights" / "tiny"
+    assert (folder / "model.safetensors").stat().st_size <= 10_000_000
+    record = json.loads((folder / "pretraining.json").read_text())
+    assert {"plan", "split_hash", "data_sha256", "curve"} <= set(record)
+    assert record["split"] == "train"
+
+
+def test_importing_agentgym_is_light() -> None:
+    code = "import sys, agentgym; assert not {'torch', 'transformers', 'gymnasium'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("args", "fault"),
+    [
+        (["train", "--env", "alfwold"], "did you mean 'alfworld'"),
+        (["train", "--method", "leep"], "did you mean 'leap'"),
+        (["eval", "--split", "tset"], "split='tset': choose one of train, valid, test"),
+        (["eval", "--agent", "sercher"], "did you mean 'searcher'"),
+        (["train", "--memory", "ful"], "did you mean 'full'"),
+        (["train", "--model", "tinny"], "model 'tinny'"),
+        (["train", "--set", "leap.iterations"], "write it as NAME=VALUE"),
+        (["eval", "--set", "env.games=official", "--set", "env.data=nowhere"], "alfworld-download"),
+        (["replay", "nothing.zst"], "nothing.zst"),
+        (["train", "--resume", "nowhere"], "no run directory"),
+        (["methods", "lep"], "did you mean 'leap'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(run_cli: Cli, args: list[str], fault: str) -> None:
+    status, out, err = run_cli(*args)
+    assert (status, out) == (2, "")
+    assert fault in err and "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "args", [["envs"], ["methods"], ["agents"], ["models"], ["envs", "alfworld"], ["check", "alfworld"]]
+)
+def test_json_is_alone_on_stdout(run_cli: Cli, args: list[str]) -> None:
+    status, out, _ = run_cli(*args, "--json")
+    assert status == 0
+    assert isinstance(json.loads(out), dict)
+
+
+def test_eval_prints_the_documented_object_and_its_episodes_verify(run_cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "e.jsonl.zst"
+    status, out, _ = run_cli("eval", "--agent", "oracle", "--episodes", "20", "--out", str(file), "--json")
+    row = json.loads(out)
+    assert status == 0 and row["success"]["mean"] == 1.0
+    assert {
+        "env",
+        "agent",
+        "split",
+        "split_hash",
+        "episodes",
+        "seed",
+        "success",
+        "score",
+        "steps",
+        "queries",
+        "seconds",
+    } <= set(row)
+    status, out, _ = run_cli("replay", str(file), "--verify", "--json")
+    assert (status, json.loads(out)["faults"]) == (0, [])
+
+
+def test_nothing_names_this_workplace_or_its_hosts() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    words = re.compile("/" + r"work/|pypi\.org|file" + "://")
+    for name in listed:
+        file = ROOT / name
+        if file.suffix in (".py", ".md", ".toml", ".txt") and file.is_file():
+            assert not words.search(file.read_text()), name

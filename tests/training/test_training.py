@@ -1,0 +1,171 @@
+"""Runs: reproducible, resumable, and honest about what they cannot do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agentgym.agents.scripted import RandomAgent
+from agentgym.envs import Unknown, make
+from agentgym.memory import memory_maker
+from agentgym.training.evaluate import mean_ci, summary, wilson
+from agentgym.training.rollout import replay, rollout
+from agentgym.training.run import RunDir
+from agentgym.training.train import configure, train
+
+SMALL = {
+    "leap.demonstrations": "12", "leap.episodes": "6", "leap.iterations": "1", "leap.epochs0": "1", "leap.epochs": "1",
+    "env.max_steps": "8", "eval.valid": "4", "eval.test": "4",
+}  # fmt: skip
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def settled(value: Any) -> Any:
+    """A result without what a clock wrote."""
+    if isinstance(value, dict):
+        return {k: settled(v) for k, v in value.items() if k != "seconds"}
+    return [settled(v) for v in value] if isinstance(value, list) else value
+
+
+def result(run: Path) -> Any:
+    return settled(json.loads((run / "result.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def whole(small_tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    return train(model=str(small_tiny), out=out, settings=SMALL, say=silent)
+
+
+def test_the_same_seed_gives_the_same_numbers(whole: Path, small_tiny: Path, tmp_path: Path) -> None:
+    again = train(model=str(small_tiny), out=tmp_path / "again", settings=SMALL, say=silent)
+    assert result(again) == result(whole)
+    other = train(model=str(small_tiny), seed=1, out=tmp_path / "other", settings=SMALL, say=silent)
+    assert result(other) != result(whole)
+
+
+def test_a_run_leaves_a_report_and_episodes_that_replay_byte_for_byte(whole: Path) -> None:
+    from agentgym.memory.store import read
+
+    page = (whole / "report.html").read_text()
+    assert "<svg" in page and "http://" not in page.replace("http://www.w3.org", "")
+    kwargs = RunDir(whole).config()["env_kwargs"]
+    for file in sorted((whole / "trajectories").glob("*.zst")):
+        trajectories, lost = read(file)
+        assert lost == 0 and trajectories
+        assert all(replay(make("alfworld", **kwargs), t) == [] for t in trajectories)
+
+
+def test_a_run_that_is_killed_at_any_moment_resumes_to_the_same_result(
+    whole: Path, small_tiny: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "killed"
+    code = (
+        "import sys, json; from pathlib import Path; from agentgym.training.train import train; "
+        f"train(model={str(small_tiny)!r}, out=Path({str(out)!r}), settings=json.loads({json.dumps(json.dumps(SMALL))}))"
+    )
+    again = f"from pathlib import Path; from agentgym.training.train import train; train(resume=Path({str(out)!r}))"
+    for kill_after_files in (2, 5):
+        started = subprocess.Popen(
+            [sys.executable, "-c", again if (out / "config.json").exists() else code], stderr=subprocess.DEVNULL
+        )
+        end = time.monotonic() + 120
+        while started.poll() is None and time.monotonic() < end:
+            if len(list(out.glob("*/*"))) >= kill_after_files:
+                os.kill(started.pid, signal.SIGKILL)
+            time.sleep(0.01)
+        started.wait()
+    train(resume=out, say=silent)
+    assert result(out) == result(whole)
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert rows == [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_every_method_runs_and_dpo_goes_through_trl(small_tiny: Path, tmp_path: Path) -> None:
+    for method in ("bc", "dagger"):
+        settings = {k.replace("leap.", f"{method}."): v for k, v in SMALL.items()}
+        if method == "bc":
+            settings = {
+                k: v
+                for k, v in settings.items()
+                if k in ("bc.demonstrations", "env.max_steps", "eval.valid", "eval.test")
+            }
+        done = train(method=method, model=str(small_tiny), out=tmp_path / method, settings=settings, say=silent)
+        assert result(done)["iterations"][-1]["eval"]["test"]["episodes"] == 4
+    dpo = train(model=str(small_tiny), out=tmp_path / "dpo", settings=SMALL | {"leap.update_by": "dpo"}, say=silent)
+    assert result(dpo)["iterations"][-1]["fit"]["pairs"] > 0
+
+
+def test_another_configuration_in_the_same_directory_is_refused(whole: Path, small_tiny: Path) -> None:
+    with pytest.raises(ValueError, match="that run has seed=0, not 5"):
+        train(model=str(small_tiny), seed=5, out=whole, settings=SMALL, say=silent)
+
+
+def test_settings_are_typed_and_unknown_ones_name_the_nearest() -> None:
+    config = configure("alfworld", "leap", "tiny", "full", 0, {"leap.iterations": "2", "env.max_steps": "9"}, False)
+    assert (config["hyper"]["iterations"], config["env_kwargs"]) == (2, {"max_steps": 9})
+    for settings, fault in (
+        ({"leap.iteratons": "2"}, "did you mean 'leap.iterations'"),
+        ({"env.gams": "x"}, "did you mean 'env.games'"),
+        ({"nothing": "2"}, "is unknown"),
+    ):
+        with pytest.raises(Unknown, match=fault):
+            configure("alfworld", "leap", "tiny", "full", 0, settings, False)
+    with pytest.raises(ValueError, match="leap.iterations='two': needs a int"):
+        configure("alfworld", "leap", "tiny", "full", 0, {"leap.iterations": "two"}, False)
+    with pytest.raises(ValueError, match="choose one of oracle, self, model"):
+        configure("alfworld", "leap", "tiny", "full", 0, {"leap.teacher": "nobody"}, False)
+
+
+def test_a_checkpoint_of_another_model_is_refused(whole: Path, small_tiny: Path, tmp_path: Path) -> None:
+    from agentgym.training.student import Student
+
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", str(small_tiny), str(copy)], check=True)
+    with pytest.raises(ValueError, match="a checkpoint of model"):
+        Student.of(str(copy), RunDir(whole).latest())
+
+
+def test_rollouts_do_not_depend_on_the_batch() -> None:
+    tasks = make("alfworld").tasks("train")[:7]
+    runs = [
+        rollout(
+            lambda: make("alfworld", max_steps=9),
+            RandomAgent(),
+            memory_maker("full"),
+            tasks,
+            env_id="alfworld",
+            batch=b,
+        )
+        for b in (1, 3, 64)
+    ]
+    assert runs[0] == runs[1] == runs[2]
+
+
+def test_a_changed_episode_does_not_replay() -> None:
+    from dataclasses import replace
+
+    env = make("alfworld", max_steps=6)
+    [t] = rollout(
+        lambda: make("alfworld", max_steps=6), RandomAgent(), memory_maker("full"), env.tasks("train")[:1], env_id="a"
+    )
+    assert replay(env, t) == []
+    assert replay(env, replace(t, final="else")) == ["the final observation differs"]
+
+
+def test_intervals_are_right() -> None:
+    assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert wilson(134, 134)[0] == pytest.approx(0.972, abs=1e-3)
+    assert mean_ci([0.0, 2.0])["ci95"] == pytest.approx([-0.96, 2.96], abs=0.01)
+    with pytest.raises(ValueError, match="no episodes"):
+        summary([], split="test", split_hash="", seconds=0)
