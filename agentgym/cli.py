@@ -71,9 +71,9 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train an agent: collect, label, update, evaluate, round after round."""
-    from ..training.run import RunDir
-    from ..training.train import repeat
-    from ..training.train import train as run_training
+    from .training.run import RunDir
+    from .training.train import repeat
+    from .training.train import train as run_training
 
     if config is not None:
         path = repeat(config, out, say=_say)
@@ -123,8 +123,8 @@ def eval_(
     as_json: Json = False,
 ) -> None:
     """Play an agent on a split and say how well it does."""
-    from ..memory.store import write
-    from ..training.play import evaluate, settings
+    from .memory.store import write
+    from .training.play import evaluate, settings
 
     row = evaluate(
         env, agent, split=split, episodes=episodes, memory=memory, seed=seed, batch=batch, temperature=temperature,
@@ -153,13 +153,13 @@ def play(
     set_: Set = None,
 ) -> None:
     """Play yourself; the episode is recorded."""
-    from ..agents.scripted import HumanAgent
-    from ..envs import make
-    from ..memory import memory_maker
-    from ..memory.core import Turn
-    from ..memory.store import append
-    from ..training.play import settings
-    from ..training.rollout import rollout
+    from .agents.scripted import HumanAgent
+    from .envs import make
+    from .memory import memory_maker
+    from .memory.core import Turn
+    from .memory.store import append
+    from .training.play import settings
+    from .training.rollout import rollout
 
     kwargs = settings(env, _pairs(set_))
     world = make(env, **kwargs)
@@ -190,9 +190,9 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Show stored episodes, or re-execute them."""
-    from ..envs import make
-    from ..memory.store import read
-    from ..training.rollout import replay as again
+    from .envs import make
+    from .memory.store import read
+    from .training.rollout import replay as again
 
     trajectories, lost = read(file)
     if lost:
@@ -218,7 +218,7 @@ def replay(
 @app.command()
 def envs(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = False) -> None:
     """List the environments, or tell one's rules and options."""
-    from ..envs import listing, options, spec
+    from .envs import listing, options, spec
 
     if name is not None:
         import inspect
@@ -249,8 +249,8 @@ def methods(name: Annotated[str | None, typer.Argument()] = None, as_json: Json 
     import inspect
     from dataclasses import fields
 
-    from ..envs.errors import unknown
-    from ..training.methods import METHODS
+    from .envs.errors import unknown
+    from .training.methods import METHODS
 
     if name is not None and name not in METHODS:
         raise unknown("method", name, METHODS)
@@ -275,7 +275,7 @@ def methods(name: Annotated[str | None, typer.Argument()] = None, as_json: Json 
 @app.command()
 def agents(as_json: Json = False) -> None:
     """List the agents."""
-    from ..training.play import AGENTS
+    from .training.play import AGENTS
 
     if as_json:
         _print({"agents": [{"id": k, "summary": v} for k, v in AGENTS.items()]})
@@ -290,8 +290,8 @@ def models(
     as_json: Json = False,
 ) -> None:
     """List the weights that are here, or fetch some: `agentgym models get smollm2`."""
-    from ..agents.models import get_smollm2, listing
-    from ..envs.errors import unknown
+    from .agents.models import get_smollm2, listing
+    from .envs.errors import unknown
 
     if what is not None:
         if what != "get":
@@ -317,9 +317,9 @@ def check(
     env: Annotated[str, typer.Argument(help="an id or file.py:Class")], set_: Set = None, as_json: Json = False
 ) -> None:
     """Check that an environment keeps the contract: conformance, determinism, leaks, forks, speed."""
-    from ..envs import make
-    from ..envs.check import check as run
-    from ..training.play import settings
+    from .envs import make
+    from .envs.check import check as run
+    from .training.play import settings
 
     kwargs = settings(env, _pairs(set_))
     rows = run(lambda: make(env, **kwargs))
@@ -341,7 +341,7 @@ def paper(
     as_json: Json = False,
 ) -> None:
     """Run our reproduction of a paper and print its claim beside our measurement."""
-    from ..training.papers import reproduce
+    from .training.papers import reproduce
 
     row = reproduce(name, [int(s) for s in seeds.split(",")], out, quick=quick, say=_say)
     if as_json:
@@ -356,7 +356,7 @@ def paper(
 @app.command()
 def bench(what: Annotated[str, typer.Argument(help="envs or all")] = "all", as_json: Json = False) -> None:
     """Measure speed beside the peers, in one run."""
-    from ..training.bench import measure
+    from .training.bench import measure
 
     rows = measure(what, say=_say)
     if as_json:
@@ -379,10 +379,10 @@ def pretrain(
     """Make the base weights of `tiny` from random and searching play in train rooms."""
     from dataclasses import replace
 
-    from ..envs import make
-    from ..envs.errors import unknown
-    from ..training.pretrain import Pretraining
-    from ..training.pretrain import pretrain as run
+    from .envs import make
+    from .envs.errors import unknown
+    from .training.pretrain import Pretraining
+    from .training.pretrain import pretrain as run
 
     if name != "tiny":
         raise unknown("model to pre-train,", name, ["tiny"])

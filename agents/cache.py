@@ -11,7 +11,7 @@ from transformers import PreTrainedConfig
 from transformers.cache_utils import Cache
 
 
-class SlotCache(Cache):
+class SlotCache(Cache):  # type: ignore[misc]
     """A key-value cache of shape (slots, heads, width, head size) a layer, with a row for every running episode.
 
     Rows advance independently: no padding is stored, a row can be cut back to any prefix, and a freed row is

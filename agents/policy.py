@@ -25,10 +25,11 @@ _REASON = re.compile(r"REASON:\s*(.*?)\s*(?:ACTION:|$)", re.IGNORECASE | re.DOTA
 
 @dataclass(slots=True)
 class _Row:
-    """The cache row of one episode and the ids that lie in it."""
+    """The cache row of one episode: the ids that lie in it, and what its history was when it last spoke."""
 
     slot: int
     ids: list[int] = field(default_factory=list)
+    history: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,27 +129,29 @@ class Policy:
         prompts = [self.renderer.prompt(t) for t in turns]
         rows = [self._row(t.episode) for t in turns]
         news: list[list[int]] = []
-        fresh: list[bool] = []
         for row, prompt in zip(rows, prompts, strict=True):
             same = min(_common(row.ids, prompt), len(prompt) - 1)
-            fresh.append(same < len(row.ids) or not row.ids)
             news.append(prompt[same:])
             row.ids = row.ids[:same]
-        rngs = [np.random.default_rng([self._seed, t.episode, t.t]) for t in turns]
+        rngs = [np.random.default_rng([self._seed, t.episode % 2**32, t.t]) for t in turns]
         choose = self.mode == "choose"
         replies = self._choose(turns, rows, news, rngs) if choose else self._generate(rows, news, rngs)
         out = []
         for i, (ids, logprob, queries, candidates) in enumerate(replies):
             text = self.renderer.decode(list(ids))
             thought, action = (None, text) if choose else parse(text)
+            row, prompt = rows[i], prompts[i]
+            fresh = not row.history or prompt[: len(row.history)] != row.history
+            context = prompt if fresh else prompt[len(row.history) :]
+            row.history = [*prompt, *ids]
             out.append(
                 Decision(
                     action=action,
                     thought=thought,
                     reply=None if action == text else text,
-                    context_ids=tuple(prompts[i] if fresh[i] else news[i]),
+                    context_ids=tuple(context),
                     token_ids=tuple(ids),
-                    fresh=fresh[i],
+                    fresh=fresh,
                     logprob=logprob,
                     candidates=candidates,
                     queries=queries,
@@ -186,7 +189,7 @@ class Policy:
         logits = self.model.get_output_embeddings()(torch.cat(wanted)).float().cpu()
         for row, new in zip(rows, news, strict=True):
             row.ids.extend(new)
-        out = dict(zip(order, logits.split([1 + m[i] for i in order]), strict=True))
+        out = dict(zip(order, torch.split(logits, [1 + m[i] for i in order]), strict=True))
         return [out[i] for i in range(len(rows))]
 
     def _choose(
@@ -205,7 +208,7 @@ class Policy:
             norm = torch.logsumexp(logits, -1)
             edges = [e for path in t.paths for e in path]
             nodes, tokens = torch.tensor([e[0] for e in edges]), torch.tensor([e[1] for e in edges])
-            logp = (logits[nodes, tokens] - norm[nodes]).split([len(p) for p in t.paths])
+            logp = torch.split(logits[nodes, tokens] - norm[nodes], [len(p) for p in t.paths])
             scores = torch.stack([x.sum() for x in logp])
             index, chosen = self._draw(scores, rng)
             share = torch.log_softmax(scores, -1).tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 import warnings
@@ -10,10 +11,9 @@ from dataclasses import dataclass
 
 from gymnasium.utils.env_checker import check_env
 
-from .core import SPLITS, TextEnv
+from .core import SPLITS, Privileged, TextEnv
 
 BAD = ("", " ", "\n", "xyzzy", "go to", "take the " * 40, "{}[]()\"'\\", "go to bed 999", "ACTION: look")
-PUBLIC = {"goal", "admissible", "success", "score", "task", "kind", "invalid"}
 _SECRET = ("privileged", "oracle", "solution", "walkthrough", "expert", "answer", "optimal")
 
 
@@ -36,6 +36,7 @@ def check(make: Callable[[], TextEnv], seed: int = 0) -> list[Check]:
             ("info is complete", _info),
             ("info holds nothing privileged", _leak),
             ("same task and actions, same episode", _determinism),
+            ("a written-down episode replays byte for byte", _replay),
             ("bad text never raises", _bad_text),
             ("a step after the end raises", _after_end),
             ("snapshot and restore are exact", _fork),
@@ -48,9 +49,9 @@ def check(make: Callable[[], TextEnv], seed: int = 0) -> list[Check]:
 def _try(name: str, run: Callable[[Callable[[], TextEnv], int], str], make: Callable[[], TextEnv], seed: int) -> Check:
     try:
         return Check(name, True, run(make, seed))
-    except LookupError as error:
-        return Check(name, None, str(error))
     except Exception as error:  # a user's environment may raise anything: that is what is reported
+        if type(error) is LookupError:  # how TextEnv says that a world does not offer something; a KeyError is a fault
+            return Check(name, None, str(error))
         return Check(name, False, f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}")
 
 
@@ -76,11 +77,16 @@ def _splits(make: Callable[[], TextEnv], seed: int) -> str:
     return ", ".join(f"{s} {len(v)}" for s, v in ids.items())
 
 
-def _walk(env: TextEnv, task: str, seed: int, steps: int = 60) -> list[tuple[object, ...]]:
+def _walk(
+    env: TextEnv, task: str, seed: int, steps: int = 60, look: Callable[[], object] | None = None
+) -> list[tuple[object, ...]]:
+    """Return an episode of random actions, each with all that it brought; `look` is called before every action."""
     rng = random.Random(seed)
     observation, info = env.reset(seed=seed, options={"task": task})
     out: list[tuple[object, ...]] = [(observation, info)]
     for _ in range(steps):
+        if look is not None:
+            look()
         listed = info.get("admissible")
         action = rng.choice(list(listed)) if listed else rng.choice(BAD)
         observation, reward, terminated, truncated, info = env.step(action)
@@ -103,11 +109,38 @@ def _info(make: Callable[[], TextEnv], seed: int) -> str:
 
 def _leak(make: Callable[[], TextEnv], seed: int) -> str:
     env = make()
-    for row in _walk(env, env.tasks("train")[0], seed, 5):
+    task = env.tasks("train")[0]
+    alone = _walk(env, task, seed, 20)
+    for row in alone:
         assert isinstance(row[-1], dict)
         bad = [k for k in row[-1] if any(s in k.lower() for s in _SECRET)]
         _expect(not bad, f"info carries {bad}: give it through privileged()")
-    return ""
+        _expect(not any(isinstance(v, Privileged) for v in row[-1].values()), "info carries a Privileged")
+    try:
+        watched = _walk(env, task, seed, 20, look=env.privileged)
+    except LookupError:
+        return "the world has no privileged state"
+    _expect(alone == watched, "asking for the privileged state changes what the agent sees")
+    return "the episode is the same with and without a teacher"
+
+
+def _replay(make: Callable[[], TextEnv], seed: int) -> str:
+    env = make()
+    task = env.tasks("valid")[0]
+    rows = _walk(env, task, seed)
+    plain = {
+        "task": task,
+        "seed": seed,
+        "actions": [row[0] for row in rows[1:]],
+        "seen": [row[-5:-1] for row in rows[1:]],
+    }
+    spec = json.loads(json.dumps(plain))
+    env = make()
+    first, _ = env.reset(seed=spec["seed"], options={"task": spec["task"]})
+    _expect(first == rows[0][0], "the first observation differs")
+    for n, (action, seen) in enumerate(zip(spec["actions"], spec["seen"], strict=True)):
+        _expect(list(env.step(action)[:4]) == seen, f"step {n}, {action!r}, differs")
+    return f"{len(spec['actions'])} steps"
 
 
 def _determinism(make: Callable[[], TextEnv], seed: int) -> str:

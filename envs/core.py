@@ -127,7 +127,7 @@ class TextEnv(gymnasium.Env[str, str]):
         self._last = observation
         return observation, reward, terminated, truncated, dict(info)
 
-    def render(self) -> str:  # type: ignore[override]
+    def render(self) -> str:
         """Return the last observation."""
         return self._last
 

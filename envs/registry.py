@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from .core import SPLITS, TextEnv
 from .errors import unknown
@@ -41,15 +41,35 @@ _SPECS: dict[str, Spec] = {
 _Env = TypeVar("_Env", bound=type[TextEnv])
 
 
-def register(id: str, *, summary: str = "", agents: int = 1) -> Callable[[_Env], _Env]:
-    """Return a class decorator that makes an environment known by `id`."""
+@overload
+def register(id: str, entry: str, *, summary: str = ..., agents: int = ..., extra: str | None = ...) -> None: ...
+@overload
+def register(
+    id: str, entry: None = ..., *, summary: str = ..., agents: int = ..., extra: str | None = ...
+) -> Callable[[_Env], _Env]: ...
+def register(
+    id: str, entry: str | None = None, *, summary: str = "", agents: int = 1, extra: str | None = None
+) -> Callable[[_Env], _Env] | None:
+    """Make an environment known by `id`: from `entry`, "module:Class", imported when first made; else as a decorator."""
+    if entry is not None:
+        if entry.count(":") != 1:
+            raise ValueError(f"entry={entry!r}: write it as 'module:Class'")
+        _SPECS[id] = Spec(id, entry, summary or id, agents, extra)
+        return None
 
     def keep(cls: _Env) -> _Env:
-        line = summary or (inspect.getdoc(cls) or id).split("\n")[0]
-        _SPECS[id] = Spec(id, cls, line, agents)
+        _SPECS[id] = Spec(id, cls, summary or _first_line(cls, id), agents, extra)
         return cls
 
     return keep
+
+
+def _first_line(cls: type, id: str) -> str:
+    return (inspect.getdoc(cls) or id).split("\n")[0]
+
+
+def _entry_points() -> dict[str, metadata.EntryPoint]:
+    return {e.name: e for e in metadata.entry_points(group="agentgym.envs")}
 
 
 def spec(id: str) -> Spec:
@@ -62,11 +82,11 @@ def spec(id: str) -> Spec:
         return _SPECS[id]
     if ".py:" in id:
         return _from_file(id)
-    for entry in metadata.entry_points(group="agentgym.envs"):
-        if entry.name == id:
-            cls = entry.load()
-            return Spec(id, cls, (inspect.getdoc(cls) or id).split("\n")[0])
-    raise unknown("env", id, _SPECS)
+    installed = _entry_points()
+    if id in installed:
+        cls = installed[id].load()
+        return Spec(id, cls, _first_line(cls, id))
+    raise unknown("env", id, {*_SPECS, *installed})
 
 
 def _from_file(id: str) -> Spec:
@@ -86,7 +106,7 @@ def _from_file(id: str) -> Spec:
     if name not in classes:
         raise unknown(f"class in {path.name}", name, classes)
     cls = getattr(module, name)
-    return Spec(id, cls, (inspect.getdoc(cls) or name).split("\n")[0])
+    return Spec(id, cls, _first_line(cls, name))
 
 
 def options(id: str) -> dict[str, inspect.Parameter]:
@@ -114,9 +134,11 @@ def make(id: str, **kwargs: Any) -> TextEnv:
 def listing() -> list[dict[str, Any]]:
     """Return a row for every registered world: id, summary, agents, split sizes, extra, whether it runs here."""
     rows = []
-    for one in sorted(_SPECS.values(), key=lambda s: s.id):
-        row: dict[str, Any] = {"id": one.id, "summary": one.summary, "agents": one.agents, "extra": one.extra}
+    for name in sorted({*_SPECS, *_entry_points()}):
+        row: dict[str, Any] = {"id": name, "summary": name, "agents": 1, "extra": None}
         try:
+            one = spec(name)
+            row |= {"summary": one.summary, "agents": one.agents, "extra": one.extra}
             env = one.load()()
             row |= {"splits": {s: len(env.tasks(s)) for s in SPLITS}, "available": True}
         except ImportError:

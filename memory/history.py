@@ -20,7 +20,8 @@ class FullMemory:
         self._goal, self._episode, self._t = goal, episode, 0
         self._admissible = info.get("admissible")
         self._segments = [Segment("user", _opening(goal, observation))]
-        self._last, self._action = observation, None
+        self._last = observation
+        self._action: str | None = None
         self._tokens = total(self._segments, self._count)
 
     def record(self, action: str, observation: str, info: dict[str, Any], reply: str | None = None) -> None:

@@ -46,7 +46,7 @@ def examples(
         said = _said(step, renderer)
         learn = None
         if right.action is not None and right.weight:
-            same = right.action == step.action and not right.reason
+            same = right.action == step.action and (mode == "choose" or right.reason == step.thought)
             learn = said if same else tuple(renderer.reply(reply_text(right.action, right.reason, mode)))
         if prompt[: len(before)] != before or not before:
             flush()

@@ -207,7 +207,7 @@ def _groups(rows: list[Any], batch_tokens: int, rng: np.random.Generator) -> lis
 
 
 def _pad(rows: list[Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    longest = max(len(r[0]) for r in rows)
+    longest = 1 + -(-(max(len(r[0]) for r in rows) - 1) // 32) * 32  # few shapes: see sequences.collate
     both = [torch.tensor([list(r[k]) + [0] * (longest - len(r[k])) for r in rows]) for k in (0, 1)]
     return both[0], both[1].bool()
 
@@ -217,10 +217,9 @@ def _loss(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     with update.amp(ids.device, update.fast_bf16(ids.device)):
         hidden = model.get_decoder()(input_ids=ids[:, :-1]).last_hidden_state
-        real = ids[:, 1:] != 0
-        logits = model.get_output_embeddings()(hidden[real])
-    logp = token_logps(logits, ids[:, 1:][real])
-    is_action = action[:, 1:][real]
+        logits = model.get_output_embeddings()(hidden).flatten(0, 1)
+    targets, real = ids[:, 1:].flatten(), (ids[:, 1:] != 0).flatten()
+    logp, is_action = token_logps(logits, targets)[real], action[:, 1:].flatten()[real]
     weights = 1.0 + (action_weight - 1.0) * is_action
     return weighted_nll(logp, weights), torch.stack([-logp[is_action].sum(), is_action.sum(), -logp.sum(), real.sum()])
 

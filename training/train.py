@@ -99,18 +99,20 @@ def train(
         run = RunDir(Path(resume))
         config = run.config()
         config.pop("versions", None)
+        student = Student.of(config["model"], mode=config["mode"])
     else:
         config = configure(env, method, model, memory, seed, settings or {}, quick)
+        student = Student.of(model, mode=config["mode"])  # a model that is not there leaves no directory behind
         run = RunDir.create(Path(out) if out is not None else default_path(env, method), config)
     made: Method = METHODS[config["method"]](**config["hyper"])
     say(f"run {run.path}: {config['method']} on {config['env']}, model {config['model']}, seed {config['seed']}")
-    student = Student.of(config["model"], mode=config["mode"])
     lab = Lab(
         config["env"], config["env_kwargs"], config["memory"], config["seed"], student, run, config["splits"],
         config["batch"], say,
     )  # fmt: skip
     start = next((k for k in range(made.rounds) if run.iteration(k) is None), made.rounds)
-    run.forget_metrics(start)
+    fitted = run.part("checkpoints", f"{start:02d}").is_dir()
+    run.forget_metrics(start + fitted)
     if start:
         student.restore(run.part("checkpoints", f"{start - 1:02d}"))
     for k in range(start, made.rounds):

@@ -51,7 +51,9 @@ def logps(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
         input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
     ).last_hidden_state
     where = batch.targets != IGNORE
-    logits = model.get_output_embeddings()(hidden[where])
+    chosen = hidden[where]
+    spare = -len(chosen) % 256  # few shapes, as in collate
+    logits = model.get_output_embeddings()(torch.nn.functional.pad(chosen, (0, 0, 0, spare)))[: len(chosen)]
     return token_logps(logits, batch.targets[where]), batch.weights[where]
 
 
@@ -128,7 +130,7 @@ def fit(
         for o in optimizers:
             o.step()
             o.zero_grad()
-        losses.append(float(loss))
+        losses.append(float(loss.detach()))
         tokens += sum(len(examples[i].ids) for i in indices)
         if on_step is not None:
             on_step({"step": k + 1, "steps": len(plan), "loss": losses[-1], "tokens": tokens})

@@ -58,7 +58,7 @@ class Engine:
     def reset(self) -> str:
         """Return to the start and return its text."""
         g = self.game
-        get = lambda k: g.facts.get(k, ())
+        get = g.rows
         self.loc, self.hold = g.start, ""
         self.opened = {row[0] for row in get("opened")}
         self.holds: dict[str, list[str]] = {r: [] for r in g.receptacles}  # receptacle -> objects, by id
@@ -100,7 +100,7 @@ class Engine:
         if self._acts is not None:
             return self._acts
         g, name, h = self.game, self.game.name, self.hold
-        out: dict[str, Act] = dict(g.moves[self.loc])
+        out: dict[str, Act] = dict(g.walks(self.loc))
         out["look"] = ("look", "", "")
         out["inventory"] = ("inventory", "", "")
         if not self.old:

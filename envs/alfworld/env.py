@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..core import Info, Privileged, Searcher, TextEnv
 from . import generate
 from .engine import Engine
-from .game import TASK_TYPES, Game, load
+from .game import KINDS, TASK_TYPES, Game, load
 from .planner import plan
 from .searcher import AlfworldSearcher
 
@@ -45,11 +46,12 @@ class AlfworldEnv(TextEnv):
     >>> env = AlfworldEnv()
     >>> observation, info = env.reset(options={"task": env.tasks("test")[0]})
     >>> info["goal"]
-    'put some dishsponge on drawer'
+    'put some candle on toilet'
 
     games: `generated`, or `official` from the folder `data` (default: the variable ALFWORLD_DATA). backend: `native`, or
     `textworld` (extra [alfworld], a thousand times slower). goals: `templated`, or `human` (official games only).
-    games_seed: of generated games. train, valid, test: how many generated games a split lists.
+    games_seed and placement: of generated games; things lie where a hash says (`habits`), or where a person would look
+    first (`everyday`), which resembles the official games. train, valid, test: how many generated games a split lists.
     """
 
     summary = "household tasks in text: find, clean, heat, cool, place; 50 steps"
@@ -63,6 +65,7 @@ class AlfworldEnv(TextEnv):
         dialect: str = "0.4",
         goals: str = "templated",
         games_seed: int = 0,
+        placement: str = "habits",
         train: int = generate.SIZES["train"],
         valid: int = generate.SIZES["valid"],
         test: int = generate.SIZES["test"],
@@ -75,10 +78,9 @@ class AlfworldEnv(TextEnv):
         self.goals = _choice("goals", goals, GOALS)
         if goals == "human" and games == "generated":
             raise ValueError("goals='human': only official games have them; add games='official'")
-        if backend == "textworld" and dialect == "0.3":
-            raise ValueError(
-                "dialect='0.3' on backend='textworld': the installed grammar speaks 0.4; use backend='native'"
-            )
+        self.placement = _choice("placement", placement, generate.PLACEMENTS)
+        if games_seed < 0:
+            raise ValueError(f"games_seed={games_seed}: needs 0 or more")
         self.games_seed = games_seed
         self._sizes = {"train": train, "valid": valid, "test": test}
         self._root = _data_root(data) if games == "official" else None
@@ -92,8 +94,14 @@ class AlfworldEnv(TextEnv):
             raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
         if self._root is not None:
             return list(_official(self._root, split))
-        kinds = generate.KINDS
-        return [f"{split}/{i:05d}-{kinds[i % len(kinds)]}" for i in range(self._sizes[split])]
+        return [f"{split}/{i:05d}-{KINDS[i % len(KINDS)]}" for i in range(self._sizes[split])]
+
+    def split_hash(self, split: str) -> str:
+        """Return a short hash of a split's tasks; games of another seed or placement have another."""
+        base = super().split_hash(split)
+        if self._root is not None or (self.games_seed, self.placement) == (0, "habits"):
+            return base
+        return hashlib.sha256(f"{base} {self.games_seed} {self.placement}".encode()).hexdigest()[:12]
 
     def _game(self, task: str) -> Game:
         if self._root is not None:
@@ -105,9 +113,9 @@ class AlfworldEnv(TextEnv):
             split, rest = task.split("/")
             number, kind = rest.split("-")
             index = int(number)
-            if kind != generate.KINDS[index % len(generate.KINDS)]:
+            if kind != KINDS[index % len(KINDS)]:
                 raise ValueError
-            return _game_of(split, index, self.games_seed)
+            return _game_of(split, index, self.games_seed, self.placement)
         except ValueError:
             raise ValueError(
                 f"task {task!r}: write it as env.tasks('test') does, for example 'test/00003-heat'"
@@ -123,7 +131,7 @@ class AlfworldEnv(TextEnv):
 
             if self._text is not None:
                 self._text.close()
-            self._text = TextworldGame(self._source(task), game.goal.text)
+            self._text = TextworldGame(self._source(task), game.goal.text, self.dialect)
             observation = self._text.reset()
         return observation, self._info(False)
 
@@ -131,7 +139,7 @@ class AlfworldEnv(TextEnv):
         if self._root is not None:
             return _official(self._root, task.split("/", 1)[0])[task]
         split, rest = task.split("/")
-        return generate.make(split, int(rest.split("-")[0]), self.games_seed)
+        return generate.make(split, int(rest.split("-")[0]), self.games_seed, self.placement)
 
     def _act(self, action: str) -> tuple[str, float, bool, Info]:
         engine = self._now()
@@ -172,8 +180,9 @@ class AlfworldEnv(TextEnv):
 
     def restore(self, snapshot: object) -> None:
         """Return to a snapshot."""
-        engine, self._t, self._open, self._last, self._task, self._kind = snapshot  # type: ignore[misc]
-        self._engine = engine.fork()
+        saved = cast("tuple[Engine, int, bool, str, str, str]", snapshot)
+        self._engine = saved[0].fork()
+        _, self._t, self._open, self._last, self._task, self._kind = saved
 
     def close(self) -> None:
         """Free the TextWorld engine, if one runs."""
@@ -182,9 +191,9 @@ class AlfworldEnv(TextEnv):
             self._text = None
 
 
-@lru_cache(maxsize=4096)
-def _game_of(split: str, index: int, games_seed: int) -> Game:
-    return generate.make(split, index, games_seed).game()
+@lru_cache(maxsize=2048)
+def _game_of(split: str, index: int, games_seed: int, placement: str) -> Game:
+    return generate.make(split, index, games_seed, placement).game()
 
 
 def _data_root(data: str | None) -> Path:

@@ -42,18 +42,18 @@ class Game:
     def __init__(self, facts: Facts, goal: Goal) -> None:
         self.goal = goal
         self.facts = {k: sorted(set(v)) for k, v in facts.items()}
-        get = lambda k: self.facts.get(k, [])
+        get = self.rows
         self.name = numbered({a for rows in self.facts.values() for row in rows for a in row})
-        self.receptacle_type = dict(get("receptacletype"))
-        self.object_type = dict(get("objecttype"))
-        self.location = dict(get("receptacleatlocation"))
+        self.receptacle_type = {row[0]: row[1] for row in get("receptacletype")}
+        self.object_type = {row[0]: row[1] for row in get("objecttype")}
+        self.location = {row[0]: row[1] for row in get("receptacleatlocation")}
         self.receptacles = sorted(self.location)
         self.at: dict[str, list[str]] = defaultdict(list)
         for r in self.receptacles:
             self.at[self.location[r]].append(r)
         self.start = get("atlocation")[0][1]
-        self.can_contain = set(get("cancontain"))
-        ones = lambda k: frozenset(row[0] for row in get(k))
+        self.can_contain: set[tuple[str, ...]] = set(get("cancontain"))
+        ones = self._ones
         self.openable, self.pickupable = ones("openable"), ones("pickupable")
         self.cleanable, self.heatable, self.coolable = ones("cleanable"), ones("heatable"), ones("coolable")
         self.toggleable, self.sliceable = ones("toggleable"), ones("sliceable")
@@ -61,12 +61,25 @@ class Game:
         self.inside: dict[str, list[str]] = defaultdict(list)
         for o, vessel in get("inreceptacleobject"):
             self.inside[vessel].append(o)
-        every = {f"go to {self.name[r]}": ("go", r, "") for r in self.receptacles}
-        self.moves = {
-            at: {c: a for c, a in every.items() if self.location[a[1]] != at} for at in {*self.at, self.start}
-        }
+        self._every = {f"go to {self.name[r]}": ("go", r, "") for r in self.receptacles}
+        self._walks: dict[str, dict[str, tuple[str, str, str]]] = {}
         self.goal_objects = sorted(o for o, t in self.object_type.items() if t == goal.object)
         self.goal_receptacles = [r for r in self.receptacles if self.receptacle_type[r] == goal.target]
+
+    def rows(self, name: str) -> list[tuple[str, ...]]:
+        """Return the facts of a name at the start."""
+        return self.facts.get(name, [])
+
+    def _ones(self, name: str) -> frozenset[str]:
+        return frozenset(row[0] for row in self.rows(name))
+
+    def walks(self, at: str) -> Mapping[str, tuple[str, str, str]]:
+        """Return the `go to` commands that do something at a location; built once for each place that is visited."""
+        found = self._walks.get(at)
+        if found is None:
+            found = {c: a for c, a in self._every.items() if self.location[a[1]] != at}
+            self._walks[at] = found
+        return found
 
 
 def numbered(ids: Iterable[str]) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 The rooms, their receptacles with standing points, and what can hold what are ALFWorld's own, as a derived table beside
 this file (so the base install needs no `alfworld`; benchmarks/derive_floorplans.py makes it). Objects are placed by a
-prior that is fixed but nowhere written in the text: three quarters of a type's mass lie in two kinds of receptacle that
-suit it. Scenes 10, 219, 308 and 424 are kept for `test`, as in the benchmark.
+prior that is fixed but nowhere written in the text. `habits`: three quarters of a type's mass lie in two kinds of
+receptacle that could hold it, drawn by a hash, so that no model knows them beforehand. `everyday`: where a person would
+look first (data/usual.json). Scenes 10, 219, 308 and 424 are kept for `test`, as in the benchmark.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _EVERYDAY = {
     "Shelf": 2.0, "Sofa": 1.5, "ArmChair": 1.5, "Bed": 2.0, "Cabinet": 1.5, "Drawer": 1.5, "Fridge": 2.0,
     "SinkBasin": 1.0, "GarbageCan": 0.5, "Microwave": 0.5, "Toilet": 1.0, "Safe": 0.7,
 }  # fmt: skip
-_NAMES = {"pick": "put", "look": "look", "clean": "clean", "heat": "heat", "cool": "cool", "two": "two"}
+PLACEMENTS = ("habits", "everyday")
 
 
 @lru_cache(maxsize=1)
@@ -50,17 +51,30 @@ def tables() -> dict[str, Any]:
     return rows
 
 
+@lru_cache(maxsize=1)
+def _common_sense() -> dict[str, dict[str, float]]:
+    text = resources.files(__package__).joinpath("data", "usual.json").read_text(encoding="utf-8")
+    rows: dict[str, dict[str, float]] = json.loads(text)
+    return rows
+
+
 def room(scene: int) -> str:
     """Return the kind of room of a floor plan."""
     return {0: "Kitchen", 2: "LivingRoom", 3: "Bedroom", 4: "Bathroom"}[scene // 100]
 
 
-@lru_cache(maxsize=4096)
-def usual(thing: str, places: tuple[str, ...]) -> tuple[float, ...]:
+@lru_cache(maxsize=8192)
+def usual(thing: str, places: tuple[str, ...], placement: str = "habits") -> tuple[float, ...]:
     """Return how often a thing lies in each of these kinds of place, per kind, summing to one.
 
-    Two favourites, fixed by a hash of the names and weighted by how everyday a place is, share three quarters.
+    `habits`: two favourites, fixed by a hash of the names and weighted by how everyday a place is, share three quarters.
+    `everyday`: by the table of common sense; the kinds of place that it does not name share one part.
     """
+    if placement == "everyday":
+        parts = _common_sense().get(thing, {})
+        rest = 1 / max(1, sum(p not in parts for p in places))
+        sums = np.array([parts.get(p, rest) for p in places], dtype=float)
+        return tuple(sums / sums.sum())
     base = np.array([_EVERYDAY.get(p, 0.3) for p in places])
     draw = [int.from_bytes(hashlib.sha256(f"{thing} {p}".encode()).digest()[:4], "big") / 2**32 for p in places]
     order = np.argsort(-(np.array(draw) ** (1 / base)))
@@ -74,11 +88,12 @@ def _id(kind: str, x: float, y: float, z: float) -> str:
     return f"{kind}|{x:+06.2f}|{y:+06.2f}|{z:+06.2f}"
 
 
+PDDL = str.maketrans({"-": "_minus_", "|": "_bar_", "+": "_plus_", ".": "_dot_", ",": "_comma_"})
+
+
 def mangle(name: str) -> str:
     """Return the PDDL form of a THOR id, in lower case as the engine reads it."""
-    for a, b in (("-", "_minus_"), ("|", "_bar_"), ("+", "_plus_"), (".", "_dot_"), (",", "_comma_")):
-        name = name.replace(a, b)
-    return name.lower()
+    return name.translate(PDDL).lower()
 
 
 def type_of(name: str) -> str:
@@ -140,7 +155,9 @@ def _task(kind: str, by: dict[str, list[str]], types: set[str], rng: np.random.G
     return pairs[rng.integers(len(pairs))] if pairs else None
 
 
-def sample(kind: str, number: int, rng: np.random.Generator) -> tuple[Scene, str, str] | None:
+def sample(
+    kind: str, number: int, rng: np.random.Generator, placement: str = "habits"
+) -> tuple[Scene, str, str] | None:
     """Furnish a room and draw a task of a kind; None where the room has no such task.
 
     Source of the rules: ALFWorld's games. The goal's object never starts in its target or at its station, and the
@@ -175,7 +192,7 @@ def sample(kind: str, number: int, rng: np.random.Generator) -> tuple[Scene, str
         most = 3
         copies = int(rng.integers(2 if what == thing and kind == "two" else 1, most + 1))
         for _ in range(copies):
-            place = by[kinds[int(rng.choice(len(kinds), p=usual(what, kinds)))]]
+            place = by[kinds[int(rng.choice(len(kinds), p=usual(what, kinds, placement)))]]
             put(what, place[rng.integers(len(place))])
     if "DeskLamp" in types and (stands := [r for t in _LAMP_STANDS for r in by.get(t, ())]):
         put("DeskLamp", stands[rng.integers(len(stands))])
@@ -220,8 +237,10 @@ def facts(scene: Scene) -> dict[str, list[tuple[str, ...]]]:
 
 def build(scene: Scene, kind: str, thing: str, target: str, text: str) -> Game:
     """Return the game of a scene without a detour through PDDL text."""
-    low = {k.lower(): [tuple(mangle(a) for a in row) for row in rows] for k, rows in facts(scene).items()}
-    return Game(low, Goal(kind, thing.lower() + "type", target.lower() + "type", text))
+    rows = facts(scene)
+    low = {word: mangle(word) for word in {word for found in rows.values() for row in found for word in row}}
+    plain = {k.lower(): [tuple(low[a] for a in row) for row in found] for k, found in rows.items()}
+    return Game(plain, Goal(kind, thing.lower() + "type", target.lower() + "type", text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +258,9 @@ class Made:
         return build(self.scene, self.kind, self.object, self.target, self.text)
 
 
-@lru_cache(maxsize=8192)
-def make(split: str, index: int, games_seed: int = 0) -> Made:
-    """Return game `index` of a split; the same three numbers give the same game.
+@lru_cache(maxsize=512)
+def make(split: str, index: int, games_seed: int = 0, placement: str = "habits") -> Made:
+    """Return game `index` of a split; the same arguments give the same game.
 
     Tasks go round the six kinds. `train` and `valid` share rooms and no game; `test` has rooms of its own.
     """
@@ -252,7 +271,7 @@ def make(split: str, index: int, games_seed: int = 0) -> Made:
     rooms = tables()["rooms"][next(k for k, v in TASK_TYPES.items() if v == kind)]
     scenes = [n for n in map(int, tables()["plans"]) if (n in UNSEEN) == (split == "test") and room(n) in rooms]
     while True:
-        drawn = sample(kind, scenes[rng.integers(len(scenes))], rng)
+        drawn = sample(kind, scenes[rng.integers(len(scenes))], rng, placement)
         if drawn is not None:
             scene, thing, target = drawn
             text = TEMPLATES[kind][rng.integers(2)].format(o=thing.lower(), t=target.lower())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from functools import lru_cache
 
 from ..core import Info
 from .game import Goal
@@ -80,6 +81,12 @@ def kind_of(name: str) -> str:
     return name.rsplit(" ", 1)[0]
 
 
+@lru_cache(maxsize=1)
+def fitting() -> dict[str, frozenset[str]]:
+    """Return what kinds of things a kind of place can hold, by the words that a player reads."""
+    return {p.lower(): frozenset(o.lower() for o in things) for p, things in tables()["holds"].items()}
+
+
 class AlfworldSearcher:
     """Plays by what it has read; `formal` gives the goal where the words are a person's."""
 
@@ -94,29 +101,30 @@ class AlfworldSearcher:
         else:
             self.kind, self.object, self.target = read_goal(goal)
         intro = observation.split("Your task is to:")[0]
-        self.places = _THING.findall(intro)
+        self.places: list[str] = _THING.findall(intro)
         self.looked: set[str] = set()
         self.closed: set[str] = set()
         self.at: set[str] = set()  # receptacles known to be within reach
         self.holds: dict[str, set[str]] = defaultdict(set)
         self.hand = ""
         self.treated: set[str] = set()
-        self.lit: set[str] = set()
         self.admissible = info.get("admissible")
-        self._holds = {
-            p: {o.lower() for o in tables()["holds"].get(p_, ())}
-            for p_ in tables()["receptacle_types"]
-            for p in (p_.lower(),)
-        }
+        self.old = False  # whether the world speaks the 0.3 dialect
+        self.refused: set[tuple[str, str]] = set()  # (kind of thing, kind of place) that the world would not join
 
     def observe(self, action: str, observation: str, info: Info) -> None:
         """Take in what an action brought, whoever chose it."""
         self.admissible = info.get("admissible")
+        action = action.strip()
         if observation == "Nothing happens.":
+            if m := re.match(r"(?:move|put) ([a-z]+) \d+ (?:to|in/on) ([a-z]+) \d+$", action):
+                self.refused.add((m[1], m[2]))
+            if (place := action.removeprefix("go to ")) in self.places and place != action:
+                self.at.add(place)  # a place one already stands at cannot be walked to
             return
         if m := re.match(r"You arrive at ([a-z]+ \d+)\.", observation):
-            place = action.removeprefix("go to ") if action.startswith("go to ") else m[1]
-            self.at = {place}
+            self.old = m[1].startswith("loc ")
+            self.at = {action.removeprefix("go to ")}
         if m := re.search(r"[Tt]he ([a-z]+ \d+) is closed\.", observation):
             self.closed.add(m[1])
         if m := re.search(r"(?:On the|The) ([a-z]+ \d+)(?: is open\. In it)?, you see (.*)\.", observation):
@@ -139,8 +147,10 @@ class AlfworldSearcher:
                 self.treated.add(m[2])
             elif {m[1], self.kind} == {"heat", "cool"}:
                 self.treated.discard(m[2])
-        elif m := re.match(r"You turn on the ([a-z]+ \d+)\.", observation):
-            self.lit.add(m[1])
+        if self.hand and self.admissible is not None:
+            for p in self.places:
+                if self._here(p) and p in self.looked - self.closed and self._drop(p) not in self.admissible:
+                    self.refused.add((kind_of(self.hand), kind_of(p)))
 
     def act(self, hint: str | None = None) -> str:
         """Return the next command; a hint names the kind of place to search next, and counts only while searching."""
@@ -165,9 +175,7 @@ class AlfworldSearcher:
         return self._reach(place) or self._drop(place)
 
     def _drop(self, place: str) -> str:
-        move = f"move {self.hand} to {place}"
-        old = f"put {self.hand} in/on {place}"
-        return old if self.admissible is not None and old in self.admissible else move
+        return f"put {self.hand} in/on {place}" if self.old else f"move {self.hand} to {place}"
 
     def _nearest(self, kind: str) -> str:
         fits = [p for p in self.places if kind_of(p) == kind]
@@ -184,18 +192,15 @@ class AlfworldSearcher:
         return self._nearest(self.target)
 
     def _seen_object(self) -> tuple[str, str] | None:
-        options = []
-        for p in self.places:
-            if kind_of(p) == self.target and self.kind != "look" and self._counts(p):
-                continue
-            options += [
-                (not self._here(p), self.places.index(p), o, p) for o in self.holds[p] if kind_of(o) == self.object
-            ]
+        """Return the nearest thing of the goal's kind that has been seen and is not where it should stay."""
+        stays = self.holds[self._target()] if self.kind == "two" else ()
+        options = [
+            (not self._here(p), i, o, p)
+            for i, p in enumerate(self.places)
+            for o in self.holds[p]
+            if kind_of(o) == self.object and o not in stays
+        ]
         return min(options)[2:] if options else None
-
-    def _counts(self, place: str) -> bool:
-        """Whether an object of the goal's kind that lies in a target receptacle should stay there."""
-        return self.kind in ("pick", "two")
 
     def _here(self, place: str) -> bool:
         return place in self.at or (self.admissible is not None and f"examine {place}" in self.admissible)
@@ -206,37 +211,42 @@ class AlfworldSearcher:
     def _reach(self, place: str) -> str | None:
         if not self._here(place):
             return f"go to {place}"
-        return f"open {place}" if place in self.closed else None
+        if place in self.closed:
+            return f"open {place}"
+        return None if place in self.looked else f"examine {place}"  # beside it, but never looked at
 
     def _search(self, thing: str, hint: str | None) -> str:
         for p in self.places:
             if self._here(p) and p in self.closed and p not in self.looked:
                 return f"open {p}"
-        unseen = [p for p in self.places if p not in self.looked and not self._here(p)]
+        unseen = [p for p in self.places if p not in self.looked]
         if hint and (m := re.match(r"(?:go to|open) ([a-z]+) \d+", hint)):
             same = [p for p in unseen if kind_of(p) == m[1]]
             if same:
-                return f"go to {same[0]}"
+                return self._reach(same[0]) or f"examine {same[0]}"
         if not unseen:
             self.looked.clear()  # everything was looked into once: begin again
             unseen = [p for p in self.places if not self._here(p)]
 
         def rank(p: str) -> tuple[bool, int, int]:
             kind = kind_of(p)
-            fits = kind in _STANDS if thing == "desklamp" else thing in self._holds.get(kind, ())
+            fits = kind in _STANDS if thing == "desklamp" else thing in fitting().get(kind, ())
             return (not fits, _RANK.get(kind, len(_RANK)), self.places.index(p))
 
-        return f"go to {min(unseen, key=rank)}"
+        if not unseen:
+            return "look"  # one receptacle in the room, and it holds nothing of use
+        return self._reach(min(unseen, key=rank)) or "look"
 
     def _put_down(self) -> str:
-        fits = [p for p in self.places if kind_of(self.hand) in self._holds.get(kind_of(p), ())]
-        here = [p for p in fits if self._here(p)]
+        """Return a step towards getting rid of a thing that the goal does not want."""
         if self.admissible is not None:
-            for p in here:
+            for p in self.places:
                 if self._drop(p) in self.admissible:
                     return self._drop(p)
-        for p in here:
-            if p in self.closed:
-                return f"open {p}"
-        away = [p for p in fits if not self._here(p)] or [p for p in self.places if not self._here(p)]
-        return f"go to {away[0]}"
+        thing = kind_of(self.hand)
+        open_to_try = [p for p in self.places if (thing, kind_of(p)) not in self.refused]
+        if not open_to_try:
+            return "look"  # no place takes it: the game is lost
+        fits = [p for p in open_to_try if thing in fitting().get(kind_of(p), ())] or open_to_try
+        place = min(fits, key=lambda p: not self._here(p))
+        return self._reach(place) or self._drop(place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ...agents.teachers import Correction, ModelTeacher, OracleTeacher, SelfTeacher, Teacher, retrace
@@ -12,7 +12,7 @@ from ..examples import own_actions
 from ..lab import Lab
 from ..preferences import pairs
 from .bc import demonstrate
-from .core import dataset
+from .core import dataset, keep, kept
 
 TEACHERS = ("oracle", "self", "model")
 UPDATES = ("sft", "dpo")
@@ -26,10 +26,13 @@ class Leap:
       1. roll π_{i−1} out on train tasks;
       2. for episodes that score at most `threshold`, a privileged expert gives π^E(a | h_t, s_t) at every step, on the
          student's own history h_t; the other episodes are not corrected;
-      3. train π_i from π_{i−1} on rounds 0..i, each subsampled to the smallest: SFT on the corrected actions, or DPO
-         with chosen = corrected, rejected = the student's own.
+      3. train π_i from π_{i−1} on rounds 0..i in equal parts: SFT on the corrected actions, or DPO with chosen =
+         corrected, rejected = the student's own.
     Source: LEAP, arXiv 2410.05434, Algorithm 1; code sanjibanc/leap_llm. The expert there is GPT-4o with the
-    privileged state; ours is the world's planner behind a realizability filter (agents/teachers.py).
+    privileged state; ours is the world's planner behind a realizability filter (agents/teachers.py). Two deviations.
+    The paper draws as many steps from each round as the smallest has; we keep all steps and let each weigh
+    smallest / size, which is the same in the mean. And a correction that an episode was already given at the same
+    observation is left out, since a student that walks in circles would fill the round with one lesson.
 
     demonstrations: of round 0. iterations: rounds after it. episodes: rolled out in each. threshold: the paper's 0.
     temperature: of rollouts; the paper's 0.3. teacher: oracle, self (the student with the privileged state in its
@@ -89,7 +92,7 @@ class Leap:
         if k == 0:
             return [own_actions(t) for t in trajectories]
         env = lab.make_env()
-        return [self._teacher(lab, k, t).correct(t, retrace(env, t)) for t in trajectories]
+        return [once(t, self._teacher(lab, k, t).correct(t, retrace(env, t))) for t in trajectories]
 
     def _teacher(self, lab: Lab, k: int, trajectory: Trajectory) -> Teacher:
         if self.teacher == "self":
@@ -102,14 +105,34 @@ class Leap:
 
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
         """Train π_k from π_{k−1} on all rounds so far in equal parts."""
-        groups = [g for g in data if g]
-        least = min(map(len, groups))
-        rng = lab.rng(5, k)
-        mixed = [g[i] for g in groups for i in sorted(rng.choice(len(g), least, replace=False))]
+        mixed = equal([g for g in data if g])
         if self.update_by == "dpo" and k > 0:
             return lab.student.prefer(pairs(lab, mixed), lab.seed + k, beta=self.beta)
         epochs = self.epochs0 if k == 0 else self.epochs
         return lab.student.fit(dataset(lab, mixed), lab.rng(3, k), epochs=epochs, lr=self.lr)
+
+
+def once(trajectory: Trajectory, corrections: Sequence[Correction]) -> list[Correction]:
+    """Leave out what the episode was already told at the same observation."""
+    told: set[tuple[str, str | None]] = set()
+    out = []
+    for step, right in zip(trajectory.steps, corrections, strict=True):
+        lesson = (step.observation, right.action)
+        out.append(Correction(None) if lesson in told else right)
+        told.add(lesson)
+    return out
+
+
+def equal(groups: Sequence[Sequence[Trajectory]]) -> list[Trajectory]:
+    """Return all trajectories with their steps weighed so that every group weighs as much as the smallest."""
+    sizes = [sum(c.weight for t in g for c in kept(t) if c.action is not None) for g in groups]
+    least = min(s for s in sizes if s)
+    return [
+        keep(t, [replace(c, weight=c.weight * least / size) for c in kept(t)])
+        for g, size in zip(groups, sizes, strict=True)
+        for t in g
+        if size
+    ]
 
 
 def _load(path: str) -> object:
