@@ -68,7 +68,7 @@ class FilteredBC(BC):
     summary: ClassVar[str] = "imitate demonstrations, then one's own successes"
     source: ClassVar[str] = "arXiv 2502.15760 Sec. 5"
     iterations: int = 2
-    episodes: int = 400
+    episodes: int = 300
     temperature: float = 1.0
 
     @property
