@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
@@ -111,8 +110,3 @@ def build(vocabulary: Iterable[str], phrases: Iterable[str]) -> PreTrainedTokeni
 
 def _literal(text: str) -> str:
     return "".join("\\n" if c == "\n" else c if c.isalnum() or c == " " else "\\" + c for c in text)
-
-
-def load(folder: Path) -> PreTrainedTokenizerFast:
-    """Read a tokenizer that `save_pretrained` wrote."""
-    return PreTrainedTokenizerFast.from_pretrained(folder)

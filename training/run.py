@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ..memory.store import append, read, write
+from ..memory.store import read, write
 from ..memory.trajectory import Trajectory
 
 VERSIONED = ("torch", "transformers", "peft", "trl", "gymnasium", "numpy")
@@ -170,4 +170,4 @@ def default_path(env: str, method: str) -> Path:
     return Path("runs") / f"{name}-{method}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-__all__ = ["RunDir", "append", "default_path", "save_json", "save_text", "versions"]
+__all__ = ["RunDir", "default_path", "save_json", "save_text", "versions"]

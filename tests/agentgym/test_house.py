@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import doctest
+import importlib
 import json
 import re
 import subprocess
@@ -49,6 +51,18 @@ def test_the_base_weights_ship_with_their_record_and_are_small() -> None:
     record = json.loads((folder / "pretraining.json").read_text())
     assert {"plan", "split_hash", "data_sha256", "curve"} <= set(record)
     assert record["split"] == "train"
+
+
+def test_every_example_in_a_docstring_holds() -> None:
+    tried = 0
+    for room in FLOORS[:-1]:
+        for file in (ROOT / room).rglob("*.py"):
+            if ">>> " in file.read_text():
+                name = ".".join(("agentgym", *file.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+                failed, run = doctest.testmod(importlib.import_module(name))
+                assert failed == 0, name
+                tried += run
+    assert tried > 10
 
 
 def test_importing_agentgym_is_light() -> None:
