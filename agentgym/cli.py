@@ -84,7 +84,11 @@ def train(
             where = resume or out or max(Path("runs").glob("*"), key=lambda p: p.stat().st_mtime, default=Path("RUN"))
             _say(f"stopped; go on with: agentgym train --resume {where}")
             raise typer.Exit(130) from None
-    rows = RunDir(path).iterations()
+    run = RunDir(path)
+    rows = run.iterations()
+    shown = [("demonstrations" if r["iteration"] == 0 else f"{r['iteration']}", r["eval"]) for r in rows]
+    if (before := run.before()) is not None:
+        shown.insert(0, ("before", before))
     if as_json:
         _print(json.loads((path / "result.json").read_text()))
         return
@@ -93,17 +97,13 @@ def train(
         f"{path}",
         ["round", *(f"{s} success [95 %]" for s in splits), *(f"{s} steps" for s in splits)],
         [
-            [
-                "demonstrations" if r["iteration"] == 0 else f"{r['iteration']}",
-                *(_share(r["eval"][s]["success"]) for s in splits),
-                *(f"{r['eval'][s]['steps']['mean']:.1f}" for s in splits),
-            ]
-            for r in rows
+            [label, *(_share(e[s]["success"]) for s in splits), *(f"{e[s]['steps']['mean']:.1f}" for s in splits)]
+            for label, e in shown
         ],
     )
-    gain = rows[-1]["eval"][splits[-1]]["success"]["mean"] - rows[0]["eval"][splits[-1]]["success"]["mean"]
-    n = rows[-1]["eval"][splits[-1]]["episodes"]
-    typer.echo(f"{splits[-1]}: {gain:+.1%} from the first round to the last, n = {n}. See {path / 'report.html'}")
+    gain = shown[-1][1][splits[-1]]["success"]["mean"] - shown[0][1][splits[-1]]["success"]["mean"]
+    n = shown[-1][1][splits[-1]]["episodes"]
+    typer.echo(f"{splits[-1]}: {gain:+.1%} from the first row to the last, n = {n}. See {path / 'report.html'}")
 
 
 @app.command("eval")
@@ -374,6 +374,7 @@ def pretrain(
     out: Annotated[Path, typer.Option(help="the folder of the weights")] = Path("tiny-base"),
     steps: Annotated[int | None, typer.Option(help="training steps")] = None,
     episodes: Annotated[int | None, typer.Option(help="transcripts of play")] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="faster; needs a C++ compiler")] = False,
     seed: int = 0,
 ) -> None:
     """Make the base weights of `tiny` from random and searching play in train rooms."""
@@ -386,9 +387,9 @@ def pretrain(
 
     if name != "tiny":
         raise unknown("model to pre-train,", name, ["tiny"])
-    plan = Pretraining(seed=seed)
+    plan = Pretraining(seed=seed, compiled=compiled)
     plan = replace(plan, **{k: v for k, v in (("steps", steps), ("episodes", episodes)) if v is not None})
-    record = run(make("alfworld"), plan, out, lambda row: _say(json.dumps(row)))
+    record = run(make("alfworld", train=plan.games), plan, out, lambda row: _say(json.dumps(row)))
     typer.echo(f"{out}: {record['parameters']:,} parameters, data {record['data_sha256']}")
 
 

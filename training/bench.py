@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +18,9 @@ from ..envs.errors import unknown
 
 def measure(what: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Return rows of name, value, unit, peer, peer_value, ratio."""
-    parts: dict[str, Callable[[Callable[[str], None]], list[dict[str, Any]]]] = {"envs": _alfworld, "policy": _policy}
+    parts: dict[str, Callable[[Callable[[str], None]], list[dict[str, Any]]]] = {
+        "envs": _alfworld, "policy": _policy, "smollm2": _smollm2, "job": _job,
+    }  # fmt: skip
     if what not in (*parts, "all"):
         raise unknown("bench", what, [*parts, "all"])
     return [row for name, run in parts.items() if what in (name, "all") for row in run(say)]
@@ -83,4 +89,59 @@ def _policy(say: Callable[[str], None]) -> list[dict[str, Any]]:
     return [
         _row("tiny rollouts", row["episodes"] / row["seconds"], "episodes per second"),
         _row("tiny rollouts, environment and memory", 100 * (share["env"] + share["memory"]) / whole, "% of seconds"),
+    ]
+
+
+def _smollm2(say: Callable[[str], None], tokens: int = 1000, steps: int = 10) -> list[dict[str, Any]]:
+    """Time `choose` where the history has at least `tokens` tokens, kept in the cache and read anew."""
+    from ..memory import memory_maker
+    from .student import Student
+
+    say("smollm2: choose")
+    try:
+        student = Student.of("smollm2")
+    except FileNotFoundError as error:
+        say(f"left out: {error}")
+        return []
+    policy = student.policy()
+    kept = anew = 0.0
+    timed = same = 0
+    env = AlfworldEnv(max_steps=10**6)
+    observation, info = env.reset(options={"task": env.tasks("valid")[0]})
+    memory = memory_maker("full", student.count)()
+    memory.begin(info["goal"], observation, info)
+    policy.begin(0)
+    while timed < steps:
+        turn = memory.view()
+        start = time.perf_counter()
+        [decision] = policy.act([turn])
+        took = time.perf_counter() - start
+        if len(student.renderer.prompt(turn)) >= tokens:
+            timed += 1
+            kept += took
+            reader = student.policy()
+            reader.begin(0)
+            start = time.perf_counter()
+            [again] = reader.act([turn])
+            anew += time.perf_counter() - start
+            same += again.action == decision.action
+        observation, _, _, _, info = env.step(decision.action)
+        memory.record(decision.action, observation, info, decision.reply)
+    env.close()
+    say(f"smollm2: {same} of {steps} choices are the same either way")
+    return [
+        _row(f"smollm2 choose at {tokens} tokens of history", kept / steps, "s", "the prompt read anew", anew / steps)
+    ]
+
+
+def _job(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    say("tiny: train --quick in a process of its own")
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [sys.executable, "-m", "agentgym.cli", "train", "--quick", "--json", "--out", f"{scratch}/run"]
+        start = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds = time.monotonic() - start
+    return [
+        _row("tiny, alfworld, leap --quick", seconds, "s"),
+        _row("tiny, alfworld, leap --quick: peak memory", json.loads(done.stdout)["peak_memory_mib"], "MiB"),
     ]

@@ -79,7 +79,7 @@ class Lab:
             on_episode=count,
         )  # fmt: skip
 
-    def evaluate(self, k: int) -> dict[str, Any]:
+    def evaluate(self, name: str) -> dict[str, Any]:
         """Evaluate the student on every split of the run; episodes are stored beside the numbers."""
         out = {}
         env = self.make_env()
@@ -90,7 +90,7 @@ class Lab:
             def episodes(split: str = split, tasks: list[str] = tasks) -> list[Trajectory]:
                 return self.play(self.student.policy(), tasks, 13, label=f"evaluate on {split}")
 
-            played = self.run.trajectories(f"{k:02d}-eval-{split}", episodes)
+            played = self.run.trajectories(f"{name}-eval-{split}", episodes)
             row = summary(played, split=split, split_hash=env.split_hash(split), seconds=time.monotonic() - start)
             out[split] = row | {"seed": self.seed, "agent": self.student.name}
         return out

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..envs.errors import unknown
 from .evaluate import proportion
-from .run import save_json
-from .train import train
+from .run import RunDir, save_json
+from .train import configure, train
 
 PAPERS: dict[str, dict[str, Any]] = {
     "leap": {
@@ -38,15 +38,20 @@ def reproduce(
 ) -> dict[str, Any]:
     """Run every arm with every seed on ALFWorld and return claim, rows and whether the effect holds.
 
-    A run that lies in `out` already is not run again, so a reproduction that was cut off goes on. Success is pooled
-    over the seeds' test episodes; `by_seed` has each seed's own.
+    A run that lies in `out` already is not run again, so a reproduction that was cut off goes on. Every arm begins with
+    the same fit of the same demonstrations, so the main arm runs first and the others take over its round 0. Success is
+    pooled over the seeds' test episodes; `by_seed` has each seed's own.
     """
     if name not in PAPERS:
         raise unknown("paper", name, PAPERS)
     paper = PAPERS[name]
     rows = []
-    for arm, (method, settings) in paper["arms"].items():
-        done = [_run(name, arm, method, settings, seed, out, quick, say) for seed in seeds]
+    first = [_run(name, paper["main"], paper["arms"], seed, out, quick, say) for seed in seeds]
+    for arm in paper["arms"]:
+        done = [
+            _result(_run(name, arm, paper["arms"], seed, out, quick, say, after))
+            for seed, after in zip(seeds, first, strict=True)
+        ]
         finals = [d["iterations"][-1]["eval"]["test"] for d in done]
         wins = [round(f["success"]["mean"] * f["episodes"]) for f in finals]
         n = sum(f["episodes"] for f in finals)
@@ -75,20 +80,26 @@ def reproduce(
 def _run(
     paper: str,
     arm: str,
-    method: str,
-    settings: dict[str, str],
+    arms: dict[str, tuple[str, dict[str, str]]],
     seed: int,
     out: Path,
     quick: bool,
     say: Callable[[str], None],
-) -> dict[str, Any]:
+    first: Path | None = None,
+) -> Path:
+    """Return the finished run of an arm; a new one takes over round 0 of `first`."""
     folder = out / f"{paper}-{arm.replace(', ', '-').replace(' ', '-')}-{seed}".lower()
-    result = folder / "result.json"
-    if not result.is_file():
+    if (folder / "result.json").is_file():
+        return folder
+    if not (folder / "config.json").is_file():
+        method, settings = arms[arm]
         named = {f"{method}.{k}": v for k, v in settings.items()}
-        if (folder / "config.json").is_file():
-            train(resume=folder, say=say)
-        else:
-            train(method=method, seed=seed, out=folder, settings=named, quick=quick, say=say)
-    row: dict[str, Any] = json.loads(result.read_text())
+        run = RunDir.create(folder, configure("alfworld", method, "tiny", "full", seed, named, quick))
+        if first is not None:
+            run.adopt(RunDir(first), 0)
+    return train(resume=folder, say=say)
+
+
+def _result(run: Path) -> dict[str, Any]:
+    row: dict[str, Any] = json.loads((run / "result.json").read_text())
     return row

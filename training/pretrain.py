@@ -1,7 +1,7 @@
 """How the base weights of `tiny` were made: next token on every token of play that knows nothing privileged.
 
 Two kinds of play in train rooms. Random play does anything that is admissible. Searching play looks for the thing that
-the task names, by a searching expert whose order is disturbed at random, picks it up, and from there plays at random: it
+the task names, by a searching expert who is led astray at random, picks it up, and from there plays at random: it
 shows how the world speaks, how to look and how to tell the thing that is asked for, and never how a task is solved.
 """
 
@@ -25,7 +25,8 @@ from ..envs.core import TextEnv
 from . import update
 from .losses import token_logps, weighted_nll
 
-Transcript = tuple[str, str, list[tuple[str, str]]]
+# (opening text, goal, steps of (said, heard, whether the expert said it))
+Transcript = tuple[str, str, list[tuple[str, str, bool]]]
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,21 @@ class Pretraining:
     """How long, and on how much play.
 
     episodes: transcripts. steps: of training. lr: the embeddings' rate; the matrices' is ten times it.
-    batch_tokens: padded tokens a step. action_weight: weight of a token of an action over one of an observation.
+    batch_tokens: padded tokens a step. action_weight: weight of a token of an expert's action over any other.
     rename: share of the episodes whose things swap names, so that a name must be copied and cannot be remembered.
     searching: share of searching play. width, layers, heads: the shape. seed: of everything.
     """
 
-    episodes: int = 60_000
-    steps: int = 3300
+    episodes: int = 80_000
+    steps: int = 12_000
     lr: float = 2e-3
     batch_tokens: int = 4096
-    action_weight: float = 5.0
+    action_weight: float = 8.0
     rename: float = 0.5
     searching: float = 0.85
+    detours: tuple[float, ...] = (0.0, 0.0, 0.1, 0.25)
+    games: int = 30_000
+    compiled: bool = False
     width: int = 256
     layers: int = 3
     heads: int = 4
@@ -62,34 +66,34 @@ def interact(admissible: Sequence[str], rng: random.Random) -> str:
     return rng.choice(walks) if walks and draw < 0.97 else rng.choice(list(admissible))
 
 
-def play(env: TextEnv, task: str, rng: random.Random, searching: float) -> Transcript:
+def play(env: TextEnv, task: str, rng: random.Random, plan: Pretraining) -> Transcript:
     """Return one transcript of random or searching play."""
     first, info = env.reset(options={"task": task})
-    out: list[tuple[str, str]] = []
-    if rng.random() >= searching:
+    out: list[tuple[str, str, bool]] = []
+    if rng.random() >= plan.searching:
         for _ in range(rng.choice([10, 20, 30])):
             action = interact(info["admissible"], rng)
             observation, _, over, cut, info = env.step(action)
-            out.append((action, observation))
+            out.append((action, observation, False))
             if over or cut:
                 break
         return first, str(info["goal"]), out
     expert = env.searcher()
     expert.begin(info["goal"], first, info)  # type: ignore[arg-type]
-    noise = rng.choice([0.0, 0.0, 0.0, 0.1])
+    detour = rng.choice(plan.detours)
     places = [a for a in info["admissible"] if a.startswith("go to")]
     left: int | None = None
     while left != 0:
-        hint = rng.choice(places) if rng.random() < 0.3 else None
-        found = expert.act(hint)
-        action = found if left is None and rng.random() >= noise else interact(info["admissible"], rng)
+        found = expert.act(rng.choice(places) if rng.random() < 0.15 else None)
+        led = left is None and rng.random() >= detour
+        action = found if led else interact(info["admissible"], rng)
         if left is not None:
             left -= 1
         elif action == found and found.startswith("take "):
             left = rng.choice([0, 0, 2, 4])
         observation, _, over, cut, info = env.step(action)
         expert.observe(action, observation, info)  # type: ignore[arg-type]
-        out.append((action, observation))
+        out.append((action, observation, led))
         if over or cut:
             break
     return first, str(info["goal"]), out
@@ -99,21 +103,21 @@ def transcripts(env: TextEnv, plan: Pretraining) -> list[Transcript]:
     """Return the play of a pretraining, in train tasks only."""
     rng = random.Random(plan.seed)
     tasks = list(env.tasks("train"))
-    return [play(env, tasks[i % len(tasks)], rng, plan.searching) for i in range(plan.episodes)]
+    return [play(env, tasks[i % len(tasks)], rng, plan) for i in range(plan.episodes)]
 
 
 def encode(
     transcript: Transcript, words: Callable[[str], Sequence[int]], cut: int = 640
 ) -> tuple[list[int], list[int]]:
-    """Return the ids of a transcript as `MarkedRenderer` lays it out, and 1 where an action's tokens are."""
+    """Return the ids of a transcript as `MarkedRenderer` lays it out, and 1 where the expert speaks."""
     first, goal, steps = transcript
     ids = [1, 2, *words(first)]
     action = [0] * len(ids)
     again = words(" " + goal)
-    for said, heard in steps:
+    for said, heard, led in steps:
         said_ids, heard_ids = words(" " + said), words(heard)
         ids += [*again, 3, *said_ids, 2, *heard_ids]
-        action += [*[0] * (len(again) + 1), *[1] * (len(said_ids) + 1), *[0] * len(heard_ids)]
+        action += [*[0] * (len(again) + 1), *[int(led)] * (len(said_ids) + 1), *[0] * len(heard_ids)]
     return ids[:cut], action[:cut]
 
 
@@ -129,7 +133,7 @@ def pretrain(
     """Mine the tokenizer, train the weights, and write both with a record of how they came about."""
     play_ = transcripts(env, plan)
     digest = hashlib.sha256(json.dumps(play_).encode()).hexdigest()[:16]
-    texts = [t for f, g, steps in play_[:1500] for t in [f, " " + g, *(x for a, o in steps for x in (" " + a, o))]]
+    texts = [t for f, g, steps in play_[:1500] for t in [f, " " + g, *(x for a, o, _ in steps for x in (" " + a, o))]]
     tok = tokenizer.build(*tokenizer.mine(texts))
     cache: dict[str, tuple[int, ...]] = {}
 
@@ -139,7 +143,7 @@ def pretrain(
         return cache[text]
 
     rows = [encode(t, words) for t in play_]
-    swap = torch.tensor([words(" " + name)[0] for name in things([a for _, _, s in play_ for a, _ in s])])
+    swap = torch.tensor([words(" " + name)[0] for name in things([a for _, _, s in play_ for a, _, _ in s])])
     model = tiny.fresh(len(tok), plan.seed, width=plan.width, layers=plan.layers, heads=plan.heads)
     curve = _train(model, rows[:-200], rows[-200:], swap, plan, log, lambda: tiny.save(model, tok, out))
     record = {
@@ -163,6 +167,7 @@ def _train(
     rng = np.random.default_rng(plan.seed)
     optimizers = update.muon(model, plan.lr)
     base = [[g["lr"] for g in o.param_groups] for o in optimizers]
+    loss_of = torch.compile(_loss, dynamic=True) if plan.compiled else _loss
     start = time.monotonic()
     curve: list[dict[str, float]] = []
     groups: list[list[int]] = []
@@ -186,7 +191,7 @@ def _train(
                 names = torch.arange(model.config.vocab_size)
                 names[swap] = swap[torch.from_numpy(rng.permutation(len(swap)))]
                 ids[i] = names[ids[i]]
-        loss, _ = _loss(model, ids, action, plan.action_weight)
+        loss, _ = loss_of(model, ids, action, plan.action_weight)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for o in optimizers:

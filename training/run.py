@@ -99,6 +99,24 @@ class RunDir:
         """Record that iteration k is over."""
         save_json(self.part("iterations", f"{k:02d}.json"), row)
 
+    def before(self) -> dict[str, Any] | None:
+        """Return the evaluation of the student before it learned anything, None where the run has none."""
+        file = self.path / "before.json"
+        return json.loads(file.read_text()) if file.is_file() else None
+
+    def adopt(self, other: RunDir, k: int) -> None:
+        """Take over iteration k of a run that did the same until then; the mark that it is over comes last."""
+        for folder, name in (("trajectories", f"{k:02d}-*"), ("checkpoints", f"{k:02d}"), ("iterations", f"{k:02d}.*")):
+            for part in sorted(other.path.joinpath(folder).glob(name)):  # 00.fit before 00.json
+                target = self.part(folder, part.name)
+                if part.is_dir():
+                    shutil.copytree(part, target, dirs_exist_ok=True)
+                else:
+                    shutil.copyfile(part, target)
+        for row in map(_row, (other.path / "metrics.jsonl").read_text().splitlines()):
+            if row and row.get("iteration") == k:
+                self.log(row)
+
     def iterations(self) -> list[dict[str, Any]]:
         """Return every finished iteration in order."""
         return [json.loads(f.read_text()) for f in sorted((self.path / "iterations").glob("*.json"))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from .report import write_report
 from .run import RunDir, default_path, save_json
 from .settings import typed
 from .student import Student
+
+UNIT = 2**20 if sys.platform == "darwin" else 2**10  # what a process's peak memory is counted in
 
 QUICK = {
     "tiny": {"demonstrations": 60, "episodes": 60, "iterations": 1, "epochs0": 3.0, "epochs": 1.0},
@@ -45,7 +48,10 @@ def configure(
     if quick:
         hyper |= {k: v for k, v in QUICK["tiny" if model == "tiny" else "large"].items() if k in known}
     kwargs: dict[str, Any] = {}
-    splits = {"valid": 140, "test": 134} if not quick else {"valid": 20, "test": 20}
+    splits = {"valid": 140, "test": 134}
+    if quick:
+        splits = {"valid": 20, "test": 20} if model == "tiny" else {"valid": 0, "test": 40}
+    before = model != "tiny"
     batch = 64 if model == "tiny" else 8
     mode = "choose"
     for key, text in settings.items():
@@ -61,6 +67,8 @@ def configure(
             hyper[name] = typed(key, text, next(f.type for f in fields(cls) if f.name == name))
         elif where == "eval" and name in SPLITS:
             splits[name] = typed(key, text, "int")
+        elif key == "eval.before":
+            before = typed(key, text, "bool")
         elif key == "run.batch":
             batch = typed(key, text, "int")
         elif key == "run.mode":
@@ -69,12 +77,15 @@ def configure(
                 raise ValueError(f"run.mode={text!r}: choose one of choose, generate")
         else:
             legal_keys = [f"env.{n}" for n in options(env)] + [f"{method}.{n}" for n in known]
-            raise unknown("setting", key, [*legal_keys, *(f"eval.{s}" for s in SPLITS), "run.batch", "run.mode"])
+            raise unknown(
+                "setting", key, [*legal_keys, *(f"eval.{s}" for s in SPLITS), "eval.before", "run.batch", "run.mode"]
+            )
     made = cls(**hyper)
     world = make(env, **kwargs)
     return {
         "env": env, "env_kwargs": kwargs, "method": method, "hyper": asdict(made), "model": model, "memory": memory,
-        "mode": mode, "seed": seed, "splits": {s: n for s, n in splits.items() if n > 0}, "batch": batch, "quick": quick,
+        "mode": mode, "seed": seed, "splits": {s: n for s, n in splits.items() if n > 0}, "before": before, "batch": batch,
+        "quick": quick,
         "split_hashes": {s: world.split_hash(s) for s in SPLITS},
     }  # fmt: skip
 
@@ -115,6 +126,9 @@ def train(
     run.forget_metrics(start + fitted)
     if start:
         student.restore(run.part("checkpoints", f"{start - 1:02d}"))
+    if config["before"] and run.before() is None and start == 0 and not fitted:
+        say("before: evaluate")
+        save_json(run.path / "before.json", _tell(lab.evaluate("before"), say))
     for k in range(start, made.rounds):
         _round(lab, made, k)
     return _conclude(run, config, say)
@@ -156,13 +170,7 @@ def _round(lab: Lab, method: Method, k: int) -> None:
         save_json(run.part("iterations", f"{k:02d}.fit"), fitted)
         run.checkpoint(k, lab.student.save)
     lab.say(f"round {k}: evaluate")
-    results = lab.evaluate(k)
-    for split, row in results.items():
-        low, high = row["success"]["ci95"]
-        lab.say(
-            f"  {split}: success {row['success']['mean']:.3f} [{low:.3f}, {high:.3f}] of {row['episodes']}, "
-            f"{row['steps']['mean']:.1f} steps"
-        )
+    results = _tell(lab.evaluate(f"{k:02d}"), lab.say)
     fit_file = run.part("iterations", f"{k:02d}.fit")
     run.finish_iteration(
         k,
@@ -176,6 +184,16 @@ def _round(lab: Lab, method: Method, k: int) -> None:
     )
 
 
+def _tell(results: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+    for split, row in results.items():
+        low, high = row["success"]["ci95"]
+        say(
+            f"  {split}: success {row['success']['mean']:.3f} [{low:.3f}, {high:.3f}] of {row['episodes']}, "
+            f"{row['steps']['mean']:.1f} steps"
+        )
+    return results
+
+
 def _conclude(run: RunDir, config: dict[str, Any], say: Callable[[str], None]) -> Path:
     rows = run.iterations()
     save_json(
@@ -183,7 +201,9 @@ def _conclude(run: RunDir, config: dict[str, Any], say: Callable[[str], None]) -
         {
             "env": config["env"], "env_kwargs": config["env_kwargs"], "method": config["method"], "model": config["model"],
             "seed": config["seed"], "split_hashes": config["split_hashes"],
-            "seconds": round(sum(r["seconds"]["all"] for r in rows), 1), "iterations": rows,
+            "seconds": round(sum(r["seconds"]["all"] for r in rows), 1),
+            "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // UNIT,
+            "before": run.before(), "iterations": rows,
         },
     )  # fmt: skip
     write_report(run)

@@ -65,7 +65,7 @@ class AlfworldEnv(TextEnv):
         dialect: str = "0.4",
         goals: str = "templated",
         games_seed: int = 0,
-        placement: str = "habits",
+        placement: str = "everyday",
         train: int = generate.SIZES["train"],
         valid: int = generate.SIZES["valid"],
         test: int = generate.SIZES["test"],
@@ -99,7 +99,7 @@ class AlfworldEnv(TextEnv):
     def split_hash(self, split: str) -> str:
         """Return a short hash of a split's tasks; games of another seed or placement have another."""
         base = super().split_hash(split)
-        if self._root is not None or (self.games_seed, self.placement) == (0, "habits"):
+        if self._root is not None or (self.games_seed, self.placement) == (0, "everyday"):
             return base
         return hashlib.sha256(f"{base} {self.games_seed} {self.placement}".encode()).hexdigest()[:12]
 

@@ -64,7 +64,7 @@ def room(scene: int) -> str:
 
 
 @lru_cache(maxsize=8192)
-def usual(thing: str, places: tuple[str, ...], placement: str = "habits") -> tuple[float, ...]:
+def usual(thing: str, places: tuple[str, ...], placement: str = "everyday") -> tuple[float, ...]:
     """Return how often a thing lies in each of these kinds of place, per kind, summing to one.
 
     `habits`: two favourites, fixed by a hash of the names and weighted by how everyday a place is, share three quarters.
@@ -156,7 +156,7 @@ def _task(kind: str, by: dict[str, list[str]], types: set[str], rng: np.random.G
 
 
 def sample(
-    kind: str, number: int, rng: np.random.Generator, placement: str = "habits"
+    kind: str, number: int, rng: np.random.Generator, placement: str = "everyday"
 ) -> tuple[Scene, str, str] | None:
     """Furnish a room and draw a task of a kind; None where the room has no such task.
 
@@ -259,7 +259,7 @@ class Made:
 
 
 @lru_cache(maxsize=512)
-def make(split: str, index: int, games_seed: int = 0, placement: str = "habits") -> Made:
+def make(split: str, index: int, games_seed: int = 0, placement: str = "everyday") -> Made:
     """Return game `index` of a split; the same arguments give the same game.
 
     Tasks go round the six kinds. `train` and `valid` share rooms and no game; `test` has rooms of its own.

@@ -33,7 +33,7 @@ def silent(_: str) -> None:
 def settled(value: Any) -> Any:
     """A result without what a clock wrote."""
     if isinstance(value, dict):
-        return {k: settled(v) for k, v in value.items() if k != "seconds"}
+        return {k: settled(v) for k, v in value.items() if k not in ("seconds", "peak_memory_mib")}
     return [settled(v) for v in value] if isinstance(value, list) else value
 
 
@@ -104,6 +104,19 @@ def test_every_method_runs_and_dpo_goes_through_trl(small_tiny: Path, tmp_path: 
         assert result(done)["iterations"][-1]["eval"]["test"]["episodes"] == 4
     dpo = train(model=str(small_tiny), out=tmp_path / "dpo", settings=SMALL | {"leap.update_by": "dpo"}, say=silent)
     assert result(dpo)["iterations"][-1]["fit"]["pairs"] > 0
+
+
+def test_round_0_of_every_method_is_the_same_and_can_be_taken_over(
+    whole: Path, small_tiny: Path, tmp_path: Path
+) -> None:
+    settings = {k.replace("leap.", "bc."): v for k, v in SMALL.items()} | {"bc.epochs": "1"}
+    for k in ("bc.episodes", "bc.iterations", "bc.epochs0"):
+        settings.pop(k)
+    done = train(method="bc", model=str(small_tiny), out=tmp_path / "bc", settings=settings, say=silent)
+    assert result(done)["iterations"] == result(whole)["iterations"][:1]
+    other = RunDir.create(tmp_path / "other", configure("alfworld", "leap", str(small_tiny), "full", 0, SMALL, False))
+    other.adopt(RunDir(whole), 0)
+    assert result(train(resume=other.path, say=silent))["iterations"] == result(whole)["iterations"]
 
 
 def test_another_configuration_in_the_same_directory_is_refused(whole: Path, small_tiny: Path) -> None:
