@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -35,6 +37,16 @@ def settled(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: settled(v) for k, v in value.items() if k not in ("seconds", "peak_memory_mib")}
     return [settled(v) for v in value] if isinstance(value, list) else value
+
+
+def start_or_resume(out: Path, model: Path) -> subprocess.Popen[bytes]:
+    """A small run in a process of its own, gone on with where it has begun."""
+    code = "from pathlib import Path; from agentgym.training.train import train; "
+    if (out / "config.json").is_file():
+        code += f"train(resume=Path({str(out)!r}))"
+    else:
+        code += f"train(model={str(model)!r}, out=Path({str(out)!r}), settings={SMALL!r})"
+    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
 
 
 def result(run: Path) -> Any:
@@ -70,15 +82,8 @@ def test_a_run_that_is_killed_at_any_moment_resumes_to_the_same_result(
     whole: Path, small_tiny: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "killed"
-    code = (
-        "import sys, json; from pathlib import Path; from agentgym.training.train import train; "
-        f"train(model={str(small_tiny)!r}, out=Path({str(out)!r}), settings=json.loads({json.dumps(json.dumps(SMALL))}))"
-    )
-    again = f"from pathlib import Path; from agentgym.training.train import train; train(resume=Path({str(out)!r}))"
     for kill_after_files in (2, 5):
-        started = subprocess.Popen(
-            [sys.executable, "-c", again if (out / "config.json").exists() else code], stderr=subprocess.DEVNULL
-        )
+        started = start_or_resume(out, small_tiny)
         end = time.monotonic() + 120
         while started.poll() is None and time.monotonic() < end:
             if len(list(out.glob("*/*"))) >= kill_after_files:
@@ -89,6 +94,32 @@ def test_a_run_that_is_killed_at_any_moment_resumes_to_the_same_result(
     assert result(out) == result(whole)
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert rows == [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments_lose_nothing(whole: Path, small_tiny: Path, tmp_path: Path) -> None:
+    from agentgym.memory.store import read
+
+    rng = random.Random(0)
+    begin = time.monotonic()
+    start_or_resume(tmp_path / "0", small_tiny).wait()
+    longest = time.monotonic() - begin
+    kills, run = 0, 1
+    while kills < 10:
+        started = start_or_resume(tmp_path / str(run), small_tiny)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            started.wait(rng.uniform(0.3 * longest, longest))
+        if started.poll() is None:
+            started.kill()
+            started.wait()
+            kills += 1
+            for file in (tmp_path / str(run)).glob("trajectories/*.zst"):
+                assert read(file)[1] == 0
+        else:
+            assert result(tmp_path / str(run)) == result(whole)
+            run += 1
+    if (tmp_path / str(run) / "config.json").is_file():
+        assert result(train(resume=tmp_path / str(run), say=silent)) == result(whole)
 
 
 def test_every_method_runs_and_dpo_goes_through_trl(small_tiny: Path, tmp_path: Path) -> None:
