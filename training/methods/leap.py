@@ -38,7 +38,8 @@ class Leap:
     temperature: of rollouts; the paper's 0.3. teacher: oracle, self (the student with the privileged state in its
     prompt) or model (`chat`, a "module:object" that is a langchain-core chat model). privilege: share of steps at
     which an unrealizable oracle action is taught all the same. hint, trust: see OracleTeacher. update: sft or dpo.
-    beta: of DPO, the paper's 0.01 for 8 B parameters; ours 0.1. epochs0, epochs, lr: of the fits.
+    beta: of DPO, the paper's 0.01 for 8 B parameters; ours 0.1. pairs: at most so many preferences a round, drawn at
+    random; each is read with its whole history, which costs a hundred times a step of SFT on whole episodes. epochs0, epochs, lr: of the fits.
     """
 
     id: ClassVar[str] = "leap"
@@ -56,6 +57,7 @@ class Leap:
     trust: bool = True
     update_by: str = "sft"
     beta: float = 0.1
+    pairs: int = 2000
     epochs0: float = 6.0
     epochs: float = 3.0
     lr: float | None = None
@@ -66,7 +68,7 @@ class Leap:
                 raise ValueError(f"leap.{name}={value!r}: choose one of {', '.join(legal)}")
         if (self.teacher == "model") != (self.chat is not None):
             raise ValueError("leap.teacher=model goes with leap.chat=module:object, and only with it")
-        for name in ("demonstrations", "episodes"):
+        for name in ("demonstrations", "episodes", "pairs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"leap.{name}={getattr(self, name)}: needs at least 1")
 
@@ -107,7 +109,9 @@ class Leap:
         """Train π_k from π_{k−1} on all rounds so far in equal parts."""
         mixed = equal([g for g in data if g])
         if self.update_by == "dpo" and k > 0:
-            return lab.student.prefer(pairs(lab, mixed), lab.seed + k, beta=self.beta)
+            rows = pairs(lab, mixed)
+            chosen = sorted(lab.rng(5, k).permutation(len(rows))[: self.pairs])
+            return lab.student.prefer([rows[i] for i in chosen], lab.seed + k, beta=self.beta)
         epochs = self.epochs0 if k == 0 else self.epochs
         return lab.student.fit(dataset(lab, mixed), lab.rng(3, k), epochs=epochs, lr=self.lr)
 
