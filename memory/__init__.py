@@ -3,48 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from ..envs.errors import unknown
 from .core import Counter, Memory, Role, Segment, Turn, count_words
 from .diff import DiffMemory
-from .history import FullMemory, WindowMemory
+from .history import FullMemory, Limits, NotesMemory, SummaryMemory, WindowMemory
 from .trajectory import Step, Trajectory
 
 MEMORIES = {
     "full": "everything that was said, in order",
     "window": "window:K, the opening text and the last K actions with what followed",
-    "diff": "diff:forward or diff:u0, the opening text, then each action and what it changed",
+    "diff": "diff:CODEC (forward, u0, cells, paper), the opening text, then each action and what it changed",
+    "summary": "summary:K, the opening text, a summary of what is older, and the last K to 2K actions",
+    "notes": "notes,budget=N, the agent's own lines NOTE: … and as many actions as fit",
 }
+_LIMITS: dict[str, Callable[[str], Any]] = {"budget": int, "low": float}
+_SWITCH = {"yes": True, "no": False}
+_OPTIONS: dict[str, Callable[[str], Any]] = {"unit": str, "show": _SWITCH.__getitem__}
 
 
 def make_memory(spec: str, count: Counter = count_words) -> Memory:
-    """Return the memory of a spec: `full`, `window:4`, `diff`, `diff:u0`.
+    """Return the memory of a spec: `full`, `window:4`, `diff:u0`, `diff:cells,budget=512,low=0.75,show=yes`.
 
     Raises:
-        LookupError: no such memory; names the nearest.
+        LookupError: no such memory; names the nearest. ValueError: an option with a value it cannot have.
     """
     return memory_maker(spec, count)()
 
 
 def memory_maker(spec: str, count: Counter = count_words) -> Callable[[], Memory]:
     """Return a function that makes memories of a spec; the spec is checked now."""
-    kind, _, argument = spec.partition(":")
-    if kind == "full" and not argument:
-        return lambda: FullMemory(count)
-    if kind == "window":
+    name, *pairs = spec.split(",")
+    kind, _, argument = name.partition(":")
+    if kind not in MEMORIES:
+        raise unknown("memory", spec, MEMORIES)
+    legal = _LIMITS | (_OPTIONS if kind == "diff" else {})
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, _, text = pair.partition("=")
+        if key not in legal:
+            raise unknown(f"option of memory {kind},", key, legal)
+        try:
+            options[key] = legal[key](text)
+        except (ValueError, KeyError):
+            raise ValueError(f"memory {spec!r}: {key}={text!r} has not the form of {key}") from None
+    limits = Limits(**{k: options.pop(k) for k in _LIMITS if k in options})
+    if kind in ("window", "summary"):
         if not argument.isdigit():
-            raise LookupError(f"memory {spec!r}: write window:K, for example window:4")
+            raise LookupError(f"memory {spec!r}: write {kind}:K, for example {kind}:4")
+        windowed = WindowMemory if kind == "window" else SummaryMemory
         k = int(argument)
-        WindowMemory(k)
-        return lambda: WindowMemory(k, count)
+        windowed(k)
+        return lambda: windowed(k, count, limits)
     if kind == "diff":
         codec = argument or "forward"
-        DiffMemory(codec)
-        return lambda: DiffMemory(codec, count)
-    raise unknown("memory", spec, MEMORIES)
+        DiffMemory(codec, **options)
+        return lambda: DiffMemory(codec, count, limits, **options)
+    if argument:
+        raise LookupError(f"memory {spec!r}: {kind} takes nothing behind a colon; write {kind}")
+    if kind == "notes" and limits.budget is None:
+        raise LookupError(f"memory {spec!r}: write notes,budget=N, for example notes,budget=1024")
+    plain = NotesMemory if kind == "notes" else FullMemory
+    return lambda: plain(count, limits)
 
 
 __all__ = [
-    "MEMORIES", "Counter", "DiffMemory", "FullMemory", "Memory", "Role", "Segment", "Step", "Trajectory", "Turn",
-    "WindowMemory", "count_words", "make_memory", "memory_maker",
+    "MEMORIES", "Counter", "DiffMemory", "FullMemory", "Limits", "Memory", "NotesMemory", "Role", "Segment", "Step",
+    "SummaryMemory", "Trajectory", "Turn", "WindowMemory", "count_words", "make_memory", "memory_maker",
 ]  # fmt: skip

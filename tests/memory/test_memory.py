@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from agentgym.envs import Unknown
 from agentgym.memory import DiffMemory, FullMemory, Step, Trajectory, WindowMemory, count_words, make_memory
-from agentgym.memory.diff import decode, encode
+from agentgym.memory.diff import CODECS, UNITS, decode, encode, operations, prose, sentences
 from agentgym.memory.store import append, read, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,15 +16,15 @@ LINES = st.lists(st.sampled_from(["", "a", "b", "a b", "@@ -1 +1 @@", "=x", "+p"
 
 
 @settings(max_examples=500, deadline=None)
-@given(LINES, LINES, st.sampled_from(["u0", "forward"]))
+@given(LINES, LINES, st.sampled_from(CODECS))
 def test_a_patch_applied_gives_the_text_back(a: list[str], b: list[str], codec: str) -> None:
     assert decode(a, encode(a, b, codec)) == b
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(LINES.map("\n".join), min_size=1, max_size=8), st.sampled_from(["u0", "forward"]))
-def test_a_diff_history_rebuilds_every_observation_and_is_never_longer(texts: list[str], codec: str) -> None:
-    diff, full = DiffMemory(codec), FullMemory()
+@given(st.lists(LINES.map("\n".join), min_size=1, max_size=8), st.sampled_from(CODECS), st.sampled_from(UNITS))
+def test_a_diff_history_rebuilds_every_observation_and_is_never_longer(texts: list[str], codec: str, unit: str) -> None:
+    diff, full = DiffMemory(codec, unit=unit), FullMemory()
     for m in (diff, full):
         m.begin("goal", texts[0], {})
         for text in texts[1:]:
@@ -32,6 +32,98 @@ def test_a_diff_history_rebuilds_every_observation_and_is_never_longer(texts: li
     assert list(diff.observations()) == texts
     marks = sum(s.text.startswith("=") for s in diff.view().segments)
     assert len(diff.view().text) <= len(full.view().text) + marks
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(LINES.map("\n".join), min_size=2, max_size=30), st.sampled_from(CODECS), st.integers(24, 80))
+def test_under_a_budget_a_diff_history_stays_within_it_and_rebuilds_what_it_covers(
+    texts: list[str], codec: str, budget: int
+) -> None:
+    memory = make_memory(f"diff:{codec},budget={budget}")
+    assert isinstance(memory, DiffMemory)
+    memory.begin("goal", texts[0], {})
+    for n, text in enumerate(texts[1:], 2):
+        memory.record("act", text, {})
+        view = memory.view()
+        assert view.tokens == sum(count_words(s.text) for s in view.segments) <= budget
+        kept = list(memory.observations())
+        assert kept == texts[n - len(kept) : n]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet=". !?aB\n", max_size=30))
+def test_sentences_and_prose_are_inverse(text: str) -> None:
+    assert prose(sentences(text)) == text
+
+
+def test_the_prefix_stays_for_long_stretches_under_a_budget() -> None:
+    memory = make_memory("full,budget=200,low=0.5")
+    memory.begin("goal", "start", {})
+    breaks, before = 0, memory.view().segments
+    for i in range(300):
+        memory.record(f"do {i}", f"saw the thing number {i}", {})
+        now = memory.view().segments
+        breaks += now[: len(before)] != before
+        before = now
+    assert 0 < breaks <= 300 * 7 / 100 + 1
+    assert before[1].text.endswith("earlier actions are left out]")
+
+
+def test_an_observation_longer_than_the_budget_is_cut_in_the_middle_and_says_so() -> None:
+    memory = make_memory("full,budget=60")
+    memory.begin("goal", "start", {})
+    memory.record("look", " ".join(f"word{i}" for i in range(500)), {})
+    view = memory.view()
+    assert view.tokens <= 60
+    assert "word0 " in view.text and "word499" in view.text and "characters cut" in view.text
+    memory = make_memory("full,budget=16")
+    memory.begin("goal", "start", {})
+    memory.record(" ".join(["act"] * 40), "saw", {})
+    with pytest.raises(ValueError, match="budget=16"):
+        memory.view()
+
+
+def test_places_of_a_screen_are_compared_place_by_place() -> None:
+    a = [f"row {i} HP:14" for i in range(24)]
+    b = [line.replace("14", "13") if i == 20 else line for i, line in enumerate(a)]
+    assert operations(a, b) == [(20, 21, 20, 21)]
+    assert encode(a, b, "cells") == "~21:11,1 3"
+
+
+def test_the_papers_codec_is_difflib_word_for_word() -> None:
+    import difflib
+
+    a, b = ["x", "y", "z"], ["x", "Y", "z", "w"]
+    assert encode(a, b, "paper") == "\n".join(list(difflib.unified_diff(a, b, n=0, lineterm=""))[2:])
+
+
+def test_ids_that_change_without_meaning_are_left_out_and_the_present_is_shown_where_asked() -> None:
+    import re
+
+    memory = DiffMemory(normalise=lambda text: re.sub(r"#\d+", "#", text), show=True)
+    memory.begin("goal", "button #1\nlist #2", {})
+    memory.record("look", "button #7\nlist #8", {})
+    assert [s.text for s in memory.view().segments][-2:] == ["", "Now:\nbutton #\nlist #"]
+    assert memory.append_only is False
+
+
+def test_a_summary_lists_older_actions_and_keeps_the_latest_in_full() -> None:
+    memory = make_memory("summary:2")
+    memory.begin("goal", "start", {})
+    for i in range(7):
+        memory.record(f"do {i // 2}", f"saw {i}", {})
+    texts = [s.text for s in memory.view().segments]
+    assert texts[1] == "Earlier: do 0; do 1."
+    assert texts[2:] == ["do 2", "saw 4", "do 2", "saw 5", "do 3", "saw 6"]
+
+
+def test_notes_outlive_the_steps_they_were_written_in() -> None:
+    memory = make_memory("notes,budget=40")
+    memory.begin("goal", "start", {})
+    memory.record("look", "a key", {}, reply="NOTE: the key opens the safe\nACTION: look")
+    for i in range(30):
+        memory.record("wait", f"nothing {i}", {})
+    assert "NOTE: the key opens the safe" in memory.view().segments[1].text
 
 
 def test_a_unified_diff_reads_as_patch_writes_it() -> None:
@@ -69,9 +161,11 @@ def test_a_new_episode_carries_nothing_over() -> None:
     assert "secret" not in memory.view().text
 
 
-@pytest.mark.parametrize("spec", ["ful", "window:x", "diff:zip"])
+@pytest.mark.parametrize(
+    "spec", ["ful", "window:x", "diff:zip", "full:3", "notes", "diff,budget=x", "full,unit=line", "summary:0"]
+)
 def test_an_unknown_memory_names_the_legal_ones(spec: str) -> None:
-    with pytest.raises((Unknown, LookupError, ValueError), match="full|window:4|u0"):
+    with pytest.raises((Unknown, LookupError, ValueError), match="full|window:4|u0|budget|at least 1"):
         make_memory(spec)
 
 
