@@ -313,6 +313,29 @@ def models(
 
 
 @app.command()
+def serve(
+    agent: Annotated[
+        str, typer.Argument(help="smollm2, a folder, a hub id, or the directory of a run of such a model")
+    ],
+    host: str = "127.0.0.1",
+    port: int = 8000,
+) -> None:
+    """Answer OpenAI clients by a local model, on this machine: /v1/chat/completions."""
+    from .agents.local import LocalChat
+    from .agents.serve import server
+    from .training.play import student
+
+    trained = student(agent)
+    trained.loaded.model = trained.model
+    made = server(LocalChat.wrap(trained.loaded), agent, host, port)
+    _say(f"{agent} answers at http://{host}:{made.server_address[1]}/v1 ; Ctrl-C stops")
+    try:
+        made.serve_forever()
+    except KeyboardInterrupt:
+        made.server_close()
+
+
+@app.command()
 def check(
     env: Annotated[str, typer.Argument(help="an id or file.py:Class")], set_: Set = None, as_json: Json = False
 ) -> None:

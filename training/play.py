@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from .rollout import Timing, rollout
 from .run import RunDir
 from .settings import typed
 
+if TYPE_CHECKING:
+    from .student import Student
+
 AGENTS = {
     "random": "uniform over the admissible actions",
     "searcher": "the world's searching expert, without privilege",
@@ -29,6 +33,7 @@ AGENTS = {
     "tiny": "agentgym's small decoder, as pre-trained",
     "smollm2": "SmolLM2-135M-Instruct, zero-shot",
     "RUN_DIR": "what a run has trained",
+    "chat:MODULE:OBJECT": "any langchain-core chat model",
     "PATH or HUB_ID": "any instruct model that transformers loads",
 }
 
@@ -47,19 +52,31 @@ def agent(
         return OracleAgent(), count_words
     if name == "searcher":
         return SearcherAgent(_searchers(env, kwargs)), count_words
+    if name.startswith("chat:"):
+        from ..agents.chat import ChatAgent, load_chat
+
+        return ChatAgent(load_chat(name.removeprefix("chat:")), name=name), count_words
+    trained = student(name)
+    policy = trained.policy(temperature)
+    policy.name = name
+    return policy, trained.count
+
+
+def student(name: str) -> Student:
+    """Return the model that a name or a run's directory stands for.
+
+    Raises:
+        LookupError: no such model; names the nearest.
+    """
     from .student import Student
 
     if (Path(name) / "config.json").is_file() and (Path(name) / "checkpoints").is_dir():
         run = RunDir(Path(name))
         config = run.config()
-        student = Student.of(config["model"], run.latest(), mode=config["mode"])
-    elif name in ("tiny", "smollm2") or "/" in name or Path(name).is_dir():
-        student = Student.of(name)
-    else:
-        raise unknown("agent", name, ["random", "oracle", "searcher", "tiny", "smollm2"])
-    policy = student.policy(temperature)
-    policy.name = name
-    return policy, student.count
+        return Student.of(config["model"], run.latest(), mode=config["mode"])
+    if name in ("tiny", "smollm2") or "/" in name or Path(name).is_dir():
+        return Student.of(name)
+    raise unknown("agent", name, ["random", "oracle", "searcher", "tiny", "smollm2", "chat:MODULE:OBJECT"])
 
 
 def _searchers(env: str, kwargs: dict[str, Any]) -> Callable[[str], Searcher]:
@@ -112,6 +129,8 @@ def evaluate(
     if keep is not None:
         keep(played)
     row = summary(played, split=split, split_hash=world.split_hash(split), seconds=time.monotonic() - start)
+    if (usage := getattr(player, "usage", None)) is not None:
+        row["usage"] = asdict(usage)
     return row | {
         "agent": agent_name,
         "share_of_seconds": {

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from ...agents.chat import load_chat
 from ...agents.teachers import Correction, ModelTeacher, OracleTeacher, SelfTeacher, Teacher, retrace
 from ...memory.trajectory import Trajectory
 from ..examples import own_actions
@@ -100,7 +101,7 @@ class Leap:
         if self.teacher == "self":
             return SelfTeacher(lab.student.policy(), lab.make_memory)
         if self.teacher == "model":
-            return ModelTeacher(_load(str(self.chat)))
+            return ModelTeacher(load_chat(str(self.chat)))
         return OracleTeacher(
             lambda: lab.make_searcher(trajectory.task), self.privilege, self.hint, self.trust, seed=lab.seed + k
         )
@@ -137,11 +138,3 @@ def equal(groups: Sequence[Sequence[Trajectory]]) -> list[Trajectory]:
         for t in g
         if size
     ]
-
-
-def _load(path: str) -> object:
-    """Return the chat model that "module:object" names."""
-    import importlib
-
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)

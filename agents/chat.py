@@ -1,0 +1,210 @@
+"""Chat models as agents: any langchain-core `BaseChatModel`, with retries, accounting and a disk cache of replies."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..memory.core import Turn
+from .core import Decision
+from .policy import parse
+
+RULES = (
+    "You act in a text world, one command at a time.\n"
+    "Answer in two lines:\nREASON: <one short sentence>\nACTION: <one command, word for word>"
+)
+
+
+@dataclass(slots=True)
+class Usage:
+    """What an agent has asked for: calls, replies from the cache, tokens as the model counts them, and their price."""
+
+    calls: int = 0
+    cached: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+
+
+class ReplyCache:
+    """Replies on disk, keyed by the model and every word that it was shown; safe to share between processes."""
+
+    def __init__(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._file = file
+        with self._open() as db:
+            db.execute("create table if not exists replies (key text primary key, reply text not null)")
+
+    def _open(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._file, timeout=30)
+
+    @staticmethod
+    def key(model: str, messages: Sequence[tuple[str, str]]) -> str:
+        """Return the key of a question to a model."""
+        return hashlib.sha256(json.dumps([model, list(messages)]).encode()).hexdigest()
+
+    def get(self, key: str) -> str | None:
+        """Return the reply of a key, None where there is none."""
+        with self._open() as db:
+            row = db.execute("select reply from replies where key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def put(self, key: str, reply: str) -> None:
+        """Keep a reply."""
+        with self._open() as db:
+            db.execute("insert or replace into replies values (?, ?)", (key, reply))
+
+
+class ChatAgent:
+    """Asks a chat model for a reason and an action.
+
+    An answer that is not an admissible action is asked for again with the fault named, at most `corrections` times;
+    after that it goes to the world as it is, which says what it thinks of it. A model that fails is asked `attempts`
+    times in all, with growing pauses (langchain-core's own retry), and then the run stops with its error.
+
+    chat: a langchain-core chat model. prices: of a million input and output tokens. cache: a file of replies; only for
+    models that answer the same question alike, since a hit is not drawn anew. parallel: questions under way at once.
+    """
+
+    def __init__(
+        self,
+        chat: Any,
+        *,
+        name: str = "chat",
+        system: str = RULES,
+        list_actions: bool = True,
+        corrections: int = 2,
+        attempts: int = 3,
+        parallel: int = 8,
+        prices: tuple[float, float] = (0.0, 0.0),
+        cache: Path | None = None,
+    ) -> None:
+        from langchain_core.language_models import BaseChatModel
+
+        if not isinstance(chat, BaseChatModel):
+            raise TypeError(f"{type(chat).__name__} is no langchain-core BaseChatModel")
+        for label, value, least in (
+            ("corrections", corrections, 0),
+            ("attempts", attempts, 1),
+            ("parallel", parallel, 1),
+        ):
+            if value < least:
+                raise ValueError(f"{label}={value}: needs at least {least}")
+        self.chat, self.name, self.system = chat, name, system
+        self.list_actions, self.corrections, self.parallel, self.prices = list_actions, corrections, parallel, prices
+        self.usage = Usage()
+        self._ask = chat.with_retry(stop_after_attempt=attempts) if attempts > 1 else chat
+        self._cache = ReplyCache(cache) if cache is not None else None
+        self._identity = f"{name} {chat._llm_type} {sorted(map(str, chat._identifying_params.items()))}"
+
+    def prompt(self, turn: Turn) -> list[tuple[str, str]]:
+        """Return the messages of a turn as (role, content)."""
+        said = [("ai" if m["role"] == "assistant" else "human", m["content"]) for m in turn.messages]
+        if self.list_actions and turn.admissible is not None:
+            said[-1] = (said[-1][0], f"{said[-1][1]}\n\nPossible actions: {'; '.join(turn.admissible)}")
+        return [("system", self.system), *said] if self.system else said
+
+    def act(self, turns: Sequence[Turn]) -> list[Decision]:
+        """Return one decision a turn; the questions go out together."""
+        prompts = [self.prompt(t) for t in turns]
+        replies = [""] * len(turns)
+        queries = [0] * len(turns)
+        open_ = list(range(len(turns)))
+        for left in range(self.corrections, -1, -1):
+            for i, reply in zip(open_, self._replies([prompts[i] for i in open_]), strict=True):
+                replies[i] = reply
+                queries[i] += 1
+            again = []
+            for i in open_:
+                admissible, action = turns[i].admissible, parse(replies[i])[1]
+                if left and admissible is not None and action not in admissible:
+                    fault = f"{action!r} is not possible now. Answer again, with one of the possible actions."
+                    prompts[i] = [*prompts[i], ("ai", replies[i] or "…"), ("human", fault)]
+                    again.append(i)
+            open_ = again
+            if not open_:
+                break
+        out = []
+        for reply, n in zip(replies, queries, strict=True):
+            thought, action = parse(reply)
+            out.append(Decision(action, thought, reply=None if reply == action else reply, queries=n))
+        return out
+
+    def _replies(self, prompts: Sequence[list[tuple[str, str]]]) -> list[str]:
+        keys = [ReplyCache.key(self._identity, p) for p in prompts]
+        held = [self._cache.get(k) if self._cache is not None else None for k in keys]
+        new = [i for i, reply in enumerate(held) if reply is None]
+        self.usage.cached += len(prompts) - len(new)
+        answers = self._ask.batch([prompts[i] for i in new], config={"max_concurrency": self.parallel}) if new else []
+        for i, answer in zip(new, answers, strict=True):
+            held[i] = str(answer.text)
+            self._account(answer)
+            if self._cache is not None:
+                self._cache.put(keys[i], str(held[i]))
+        return [str(reply) for reply in held]
+
+    def _account(self, answer: Any) -> None:
+        used = answer.usage_metadata or {}
+        read, wrote = used.get("input_tokens", 0), used.get("output_tokens", 0)
+        self.usage.calls += 1
+        self.usage.input_tokens += read
+        self.usage.output_tokens += wrote
+        self.usage.cost += (read * self.prices[0] + wrote * self.prices[1]) / 1e6
+
+
+def load_chat(name: str) -> Any:
+    """Return the chat model that `module:object` names; a function or class there is called without arguments.
+
+    Raises:
+        LookupError: there is no such module or object. TypeError: it is no chat model.
+    """
+    from langchain_core.language_models import BaseChatModel
+
+    module, _, attribute = name.partition(":")
+    if not attribute:
+        raise LookupError(f"chat model {name!r}: write it as module:object, where the object is a chat model")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise LookupError(f"chat model {name!r}: {error}") from error
+    chat = found() if callable(found) and not isinstance(found, BaseChatModel) else found
+    if not isinstance(chat, BaseChatModel):
+        raise TypeError(f"chat model {name!r}: a {type(chat).__name__}, not a langchain-core BaseChatModel")
+    return chat
+
+
+def tools(env: Any) -> list[Any]:
+    """Return a world as langchain tools: `reset` begins a task, `step` does an action; both answer in words.
+
+    env: a TextEnv. What `step` answers ends with the admissible actions, and says when the episode is over.
+    """
+    from langchain_core.tools import StructuredTool
+
+    def tell(observation: str, info: dict[str, Any], over: str = "") -> str:
+        listed = f"\nPossible actions: {'; '.join(info['admissible'])}" if info.get("admissible") and not over else ""
+        return f"{observation}{listed}{over}"
+
+    def reset(task: str = "") -> str:
+        observation, info = env.reset(options={"task": task} if task else None)
+        return tell(observation, info)
+
+    def step(action: str) -> str:
+        observation, _, terminated, truncated, info = env.step(action)
+        end = f"\nThe episode is over: {'success' if info['success'] else 'no success'}."
+        return tell(observation, info, end if terminated or truncated else "")
+
+    summary = (type(env).__doc__ or "").strip().split("\n")[0]
+    return [
+        StructuredTool.from_function(
+            reset, name="reset", description=f"Begin a task, by its id or at random. {summary}"
+        ),
+        StructuredTool.from_function(
+            step, name="step", description="Do one action in the world and read what it says."
+        ),
+    ]
