@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import json
 import sqlite3
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +66,9 @@ class ChatAgent:
     """Asks a chat model for a reason and an action.
 
     An answer that is not an admissible action is asked for again with the fault named, at most `corrections` times;
-    after that it goes to the world as it is, which says what it thinks of it. A model that fails is asked `attempts`
-    times in all, with growing pauses (langchain-core's own retry), and then the run stops with its error.
+    after that it goes to the world as it is, which says what it thinks of it. Questions that fail are asked `attempts`
+    times in all, with pauses that double from `pause_s`; then the run stops with the model's error, and what was
+    answered is kept.
 
     chat: a langchain-core chat model. prices: of a million input and output tokens. cache: a file of replies; only for
     models that answer the same question alike, since a hit is not drawn anew. parallel: questions under way at once.
@@ -80,7 +82,8 @@ class ChatAgent:
         system: str = RULES,
         list_actions: bool = True,
         corrections: int = 2,
-        attempts: int = 3,
+        attempts: int = 4,
+        pause_s: float = 1.0,
         parallel: int = 8,
         prices: tuple[float, float] = (0.0, 0.0),
         cache: Path | None = None,
@@ -99,7 +102,7 @@ class ChatAgent:
         self.chat, self.name, self.system = chat, name, system
         self.list_actions, self.corrections, self.parallel, self.prices = list_actions, corrections, parallel, prices
         self.usage = Usage()
-        self._ask = chat.with_retry(stop_after_attempt=attempts) if attempts > 1 else chat
+        self.attempts, self.pause_s = attempts, pause_s
         self._cache = ReplyCache(cache) if cache is not None else None
         self._identity = f"{name} {chat._llm_type} {sorted(map(str, chat._identifying_params.items()))}"
 
@@ -141,12 +144,25 @@ class ChatAgent:
         held = [self._cache.get(k) if self._cache is not None else None for k in keys]
         new = [i for i, reply in enumerate(held) if reply is None]
         self.usage.cached += len(prompts) - len(new)
-        answers = self._ask.batch([prompts[i] for i in new], config={"max_concurrency": self.parallel}) if new else []
-        for i, answer in zip(new, answers, strict=True):
-            held[i] = str(answer.text)
-            self._account(answer)
-            if self._cache is not None:
-                self._cache.put(keys[i], str(held[i]))
+        for attempt in range(1, self.attempts + 1):
+            answers = self.chat.batch(
+                [prompts[i] for i in new], config={"max_concurrency": self.parallel}, return_exceptions=True
+            )
+            faults = []
+            for i, answer in zip(new, answers, strict=True):
+                if isinstance(answer, Exception):
+                    faults.append((i, answer))
+                    continue
+                held[i] = str(answer.text)
+                self._account(answer)
+                if self._cache is not None:
+                    self._cache.put(keys[i], str(held[i]))
+            if not faults:
+                break
+            if attempt == self.attempts:
+                raise faults[0][1]
+            new = [i for i, _ in faults]
+            time.sleep(self.pause_s * 2 ** (attempt - 1))
         return [str(reply) for reply in held]
 
     def _account(self, answer: Any) -> None:

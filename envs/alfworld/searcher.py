@@ -96,6 +96,8 @@ class AlfworldSearcher:
     def begin(self, goal: str, observation: str, info: Info) -> None:
         """Read the opening text."""
         if self._formal is not None:
+            if goal != self._formal.text:
+                raise ValueError(f"this searcher was made for {self._formal.text!r}, not for {goal!r}: make one a task")
             f = self._formal
             self.kind, self.object, self.target = f.kind, f.object.removesuffix("type"), f.target.removesuffix("type")
         else:

@@ -54,10 +54,10 @@ def test_a_model_that_fails_is_asked_again_and_then_its_error_is_told() -> None:
                 raise ConnectionError("the line is dead")
             return super()._call(*args, **kwargs)
 
-    [decision] = ChatAgent(Shaky(responses=["look"]), attempts=3).act([turn()])
+    [decision] = ChatAgent(Shaky(responses=["look"]), attempts=3, pause_s=0).act([turn()])
     assert decision.action == "look"
     with pytest.raises(ConnectionError, match="the line is dead"):
-        ChatAgent(Shaky(responses=["look"], failures=9), attempts=2).act([turn()])
+        ChatAgent(Shaky(responses=["look"], failures=9), attempts=2, pause_s=0).act([turn()])
 
 
 def test_replies_come_from_the_cache_and_tokens_and_cost_are_counted(tmp_path: Path) -> None:
