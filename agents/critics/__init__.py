@@ -1,0 +1,8 @@
+"""Critics: what an action is worth, judged on frozen features of what the agent reads."""
+
+from __future__ import annotations
+
+from .critic import Critic
+from .features import CachedFeatures, Features, HashedFeatures, ModelFeatures
+
+__all__ = ["CachedFeatures", "Critic", "Features", "HashedFeatures", "ModelFeatures"]

@@ -1,0 +1,104 @@
+"""Q and V as small heads on frozen features."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .features import Features
+
+
+class Heads(nn.Module):
+    """K independent two-layer networks as one: (n, size) features to (K, n) values."""
+
+    def __init__(self, size: int, width: int, count: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(size, elementwise_affine=False)
+
+        def weight(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.randn(*shape, generator=generator) / shape[-2] ** 0.5)
+
+        self.w1, self.b1 = weight(count, size, width), nn.Parameter(torch.zeros(count, 1, width))
+        self.w2, self.b2 = weight(count, width, 1), nn.Parameter(torch.zeros(count, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the values, shape (K, n)."""
+        hidden = torch.relu(self.norm(x.float())[None] @ self.w1 + self.b1)
+        return (hidden @ self.w2 + self.b2).squeeze(-1)
+
+
+class Critic:
+    """Step-level Q(s, a) and V(s); of the heads the least counts, since the greatest is the luckiest.
+
+    Source: Digi-Q, arXiv 2502.15760, Sec. 4 (frozen features, double heads); its release takes the greatest head, which
+    over-estimates. features: see `features.py`. width: of the hidden layer. heads: how many of each. seed: of the weights.
+    """
+
+    def __init__(self, features: Features, width: int = 256, heads: int = 2, seed: int = 0) -> None:
+        for name, value in (("width", width), ("heads", heads)):
+            if value < 1:
+                raise ValueError(f"{name}={value}: needs at least 1")
+        self.features, self.width, self.heads = features, width, heads
+        generator = torch.Generator().manual_seed(seed)
+        self.q_heads = Heads(features.size, width, heads, generator)
+        self.v_heads = Heads(features.size, width, heads, generator)
+
+    @torch.inference_mode()
+    def q(self, states: Sequence[str], actions: Sequence[str]) -> NDArray[np.float32]:
+        """Return Q(s, a), shape (n,)."""
+        return self._least(self.q_heads, self.features(states, actions))
+
+    @torch.inference_mode()
+    def v(self, states: Sequence[str]) -> NDArray[np.float32]:
+        """Return V(s), shape (n,)."""
+        return self._least(self.v_heads, self.features(states))
+
+    def advantage(self, states: Sequence[str], actions: Sequence[str]) -> NDArray[np.float32]:
+        """Return A(s, a) = Q(s, a) − V(s), shape (n,)."""
+        return self.q(states, actions) - self.v(states)
+
+    def rank(self, state: str, actions: Sequence[str]) -> NDArray[np.float32]:
+        """Return Q of every candidate in one state, shape (n,)."""
+        return self.q([state] * len(actions), actions)
+
+    @staticmethod
+    def _least(heads: Heads, rows: NDArray[np.float16]) -> NDArray[np.float32]:
+        values: NDArray[np.float32] = heads(torch.from_numpy(np.ascontiguousarray(rows))).amin(0).numpy()
+        return values
+
+    def save(self, folder: Path) -> None:
+        """Write the heads as safetensors, with the name of the features that they read."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {f"{k}.{n}": t for k, h in self._parts() for n, t in h.state_dict().items()}
+        save_file(tensors, folder / "critic.safetensors")
+        row = {"features": self.features.name, "width": self.width, "heads": self.heads}
+        (folder / "critic.json").write_text(json.dumps(row) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path, features: Features) -> Critic:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the heads were trained on other features.
+        """
+        from safetensors.torch import load_file
+
+        row = json.loads((folder / "critic.json").read_text())
+        if row["features"] != features.name:
+            raise ValueError(f"{folder}: a critic on features {row['features']!r}, not on {features.name!r}")
+        critic = cls(features, row["width"], row["heads"])
+        tensors = load_file(folder / "critic.safetensors")
+        for k, h in critic._parts():
+            h.load_state_dict({n.removeprefix(f"{k}."): t for n, t in tensors.items() if n.startswith(f"{k}.")})
+        return critic
+
+    def _parts(self) -> tuple[tuple[str, Heads], tuple[str, Heads]]:
+        return (("q", self.q_heads), ("v", self.v_heads))

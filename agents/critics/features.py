@@ -1,0 +1,164 @@
+"""Frozen features of text: hashed words, or a layer of a language model; kept on disk once computed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Half = NDArray[np.float16]
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+class Features(Protocol):
+    """Texts to vectors; `name` says all that they depend on, so that a cache can trust it."""
+
+    name: str
+    size: int
+
+    def __call__(self, states: Sequence[str], actions: Sequence[str] | None = None) -> Half:
+        """Return the features of states, or of pairs of state and action, shape (n, size)."""
+
+
+@lru_cache(maxsize=1 << 18)
+def _slot(feature: str, size: int) -> tuple[int, float]:
+    digest = int.from_bytes(hashlib.blake2b(feature.encode(), digest_size=8).digest(), "little")
+    return digest % size, 1.0 if digest >> 63 else -1.0
+
+
+class HashedFeatures:
+    """Signed hashes of words and neighbours; with an action, of every pair of one word of each as well.
+
+    The pairs let a linear head tell that an action names what the state asks for. Rows have length one.
+    Source: feature hashing, arXiv 0902.2206.
+    """
+
+    def __init__(self, size: int = 2048) -> None:
+        if size < 2:
+            raise ValueError(f"size={size}: needs at least 2")
+        self.size = size
+        self.name = f"hashed-{size}"
+
+    def __call__(self, states: Sequence[str], actions: Sequence[str] | None = None) -> Half:
+        """Return the features, shape (n, size)."""
+        out = np.zeros((len(states), self.size), dtype=np.float32)
+        for row, (state, action) in enumerate(zip(states, actions or [None] * len(states), strict=True)):
+            for feature in _features(state, action):
+                slot, sign = _slot(feature, self.size)
+                out[row, slot] += sign
+        norms = np.linalg.norm(out, axis=1, keepdims=True)
+        return (out / np.maximum(norms, 1e-6)).astype(np.float16)
+
+
+def _features(state: str, action: str | None) -> list[str]:
+    words = _WORD.findall(state.lower())
+    out = [*words, *map("_".join, zip(words, words[1:], strict=False))]
+    if action is None:
+        return out
+    deed = _WORD.findall(action.lower())
+    return [f"a:{w}" for w in deed] + [f"{s}|{a}" for s in dict.fromkeys(words) for a in dict.fromkeys(deed)]
+
+
+class ModelFeatures:
+    """The hidden state of one layer at the last token; the model is never trained through them.
+
+    loaded: a model as `agents.models.load` gives it. layer: which of its hidden states, −1 the last. most: only so many
+    tokens from the end of a text are read. batch: texts at once.
+    """
+
+    def __init__(self, loaded: Any, layer: int = -1, most: int = 1024, batch: int = 16) -> None:
+        layers = int(loaded.model.config.num_hidden_layers)
+        if not -layers - 1 <= layer <= layers:
+            raise ValueError(f"layer={layer}: the model has hidden states 0 to {layers}")
+        self._loaded, self._layer, self._most, self._batch = loaded, layer, most, batch
+        self.size = int(loaded.model.config.hidden_size)
+        self.name = f"{loaded.name}-{_fingerprint(loaded.model)}-layer{layer}-last{most}"
+
+    def __call__(self, states: Sequence[str], actions: Sequence[str] | None = None) -> Half:
+        """Return the features of the text, an action behind a mark, shape (n, size)."""
+        import torch
+
+        texts = list(states) if actions is None else [f"{s}\n> {a}" for s, a in zip(states, actions, strict=True)]
+        rows = [self._loaded.tokenizer.encode(t, add_special_tokens=False)[-self._most :] or [0] for t in texts]
+        out = np.empty((len(rows), self.size), dtype=np.float16)
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        for k in range(0, len(order), self._batch):
+            some = order[k : k + self._batch]
+            longest = max(len(rows[i]) for i in some)
+            ids = torch.zeros(len(some), longest, dtype=torch.long)
+            mask = torch.zeros(len(some), longest, dtype=torch.long)
+            for n, i in enumerate(some):
+                ids[n, : len(rows[i])] = torch.tensor(rows[i])
+                mask[n, : len(rows[i])] = 1
+            device = self._loaded.model.device
+            with torch.inference_mode():
+                hidden = self._loaded.model(
+                    input_ids=ids.to(device),
+                    attention_mask=mask.to(device),
+                    output_hidden_states=True,
+                    logits_to_keep=1,
+                ).hidden_states[self._layer]
+            last = torch.tensor([len(rows[i]) - 1 for i in some], device=device)
+            out[some] = hidden[torch.arange(len(some), device=device), last].float().cpu().numpy()
+        return out
+
+
+def _fingerprint(model: Any) -> str:
+    """Return a short hash of a model's weights: features of other weights are other features."""
+    digest = hashlib.sha256()
+    for name, p in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tuple(p.shape)}{float(p.float().sum())}".encode())
+    return digest.hexdigest()[:8]
+
+
+class CachedFeatures:
+    """Features kept in one file as they are computed: a line of JSON, then records of a 16-byte key and `size` halves.
+
+    A record is written whole behind the others; what a killed process left of one is cut off when the file is opened.
+    """
+
+    def __init__(self, inner: Features, file: Path) -> None:
+        self.name, self.size, self._inner, self._file = inner.name, inner.size, inner, file
+        self._kind = np.dtype([("key", "S16"), ("row", np.float16, (inner.size,))])
+        head = json.dumps({"name": inner.name, "size": inner.size}).encode() + b"\n"
+        if not file.is_file():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(head)
+        with file.open("rb") as handle:
+            held = handle.readline()
+            if held != head:
+                raise ValueError(f"{file}: holds features of {held[:80]!r}, not of {inner.name}; give another file")
+            body = handle.read()
+        whole = len(body) // self._kind.itemsize
+        if whole * self._kind.itemsize != len(body):
+            os.truncate(file, len(head) + whole * self._kind.itemsize)
+        records = np.frombuffer(body, dtype=self._kind, count=whole)
+        self._rows: dict[bytes, Half] = {bytes(r["key"]).ljust(16, b"\0"): r["row"] for r in records}
+        self.hits = self.misses = 0
+
+    @staticmethod
+    def _key(state: str, action: str | None) -> bytes:
+        return hashlib.blake2b(f"{state}\0{action}".encode(), digest_size=16).digest()
+
+    def __call__(self, states: Sequence[str], actions: Sequence[str] | None = None) -> Half:
+        """Return the features, shape (n, size), computing and keeping those that are new."""
+        keys = [self._key(s, a) for s, a in zip(states, actions or [None] * len(states), strict=True)]
+        new = list({k: i for i, k in enumerate(keys) if k not in self._rows}.values())
+        self.hits += len(keys) - len(new)
+        self.misses += len(new)
+        if new:
+            rows = self._inner([states[i] for i in new], None if actions is None else [actions[i] for i in new])
+            records = np.empty(len(new), dtype=self._kind)
+            records["key"], records["row"] = [keys[i] for i in new], rows
+            with self._file.open("ab") as handle:
+                handle.write(records.tobytes())
+            self._rows |= {keys[i]: row for i, row in zip(new, rows, strict=True)}
+        return np.stack([self._rows[k] for k in keys]) if keys else np.empty((0, self.size), dtype=np.float16)

@@ -1,0 +1,118 @@
+"""Returns, targets and weights of value learning; time runs along the last axis of one episode."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def returns(r_t: Tensor, gamma: float) -> Tensor:
+    """Discounted returns of one episode.
+
+    G_t = r_t + γ G_{t+1}, with G_T = 0.
+
+    Args:
+        r_t: rewards, shape (T,). gamma: γ in [0, 1].
+    Returns:
+        G_t, shape (T,).
+    >>> returns(torch.tensor([0.0, 0.0, 1.0]), 0.5)
+    tensor([0.2500, 0.5000, 1.0000])
+    """
+    return lambda_returns(r_t, torch.zeros_like(r_t), gamma, 1.0)
+
+
+def lambda_returns(r_t: Tensor, v_tp1: Tensor, gamma: float, lam: float) -> Tensor:
+    """λ-returns of one episode.
+
+    G_t = r_t + γ [(1 − λ) v_{t+1} + λ G_{t+1}], with G_T = v_T.
+    Source: Sutton and Barto 2018, Eq. 12.18 (recursive form). λ = 0 is one-step TD; λ = 1 with v_T = 0 is Monte Carlo.
+
+    Args:
+        r_t: rewards, shape (T,). v_tp1: values of the states after them, shape (T,); the last is 0 where the episode
+        terminated, and the critic's where it was truncated. gamma: γ in [0, 1]. lam: λ in [0, 1].
+    Returns:
+        G_t, shape (T,).
+    Raises:
+        ValueError: shapes differ, or γ or λ lies outside [0, 1].
+    >>> lambda_returns(torch.tensor([0.0, 1.0]), torch.tensor([0.5, 0.0]), 1.0, 0.0)
+    tensor([0.5000, 1.0000])
+    """
+    if r_t.shape != v_tp1.shape or r_t.ndim != 1:
+        raise ValueError(f"r_t {tuple(r_t.shape)} and v_tp1 {tuple(v_tp1.shape)}: need one shape (T,)")
+    for name, value in (("gamma", gamma), ("lam", lam)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name}={value}: needs a value in [0, 1]")
+    out = torch.empty_like(r_t)
+    ahead = v_tp1[-1] if len(v_tp1) else r_t.new_zeros(())
+    for t in range(len(r_t) - 1, -1, -1):
+        ahead = r_t[t] + gamma * ((1 - lam) * v_tp1[t] + lam * ahead)
+        out[t] = ahead
+    return out
+
+
+def td_target(r_t: Tensor, v_tp1: Tensor, terminated: Tensor, gamma: float) -> Tensor:
+    """One-step target of Q.
+
+    y_t = r_t + γ (1 − d_t) v_{t+1}, with d_t = 1 only where the world itself ended the episode.
+    Source: Digi-Q, arXiv 2502.15760, Eq. 2; its release counts a time limit as an end, which teaches that late states
+    are worthless. Ours bootstraps there.
+
+    Args:
+        r_t, v_tp1, terminated: any one shape.
+    >>> td_target(torch.tensor([0.0, 0.0]), torch.tensor([2.0, 2.0]), torch.tensor([True, False]), 0.5)
+    tensor([0., 1.])
+    """
+    return r_t + gamma * (1 - terminated.float()) * v_tp1
+
+
+def expectile_loss(diff: Tensor, tau: float) -> Tensor:
+    """Asymmetric squared error; its minimiser is the τ-expectile.
+
+    L(u) = |τ − 1[u < 0]| u², u = target − value.
+    Source: IQL, arXiv 2110.06169, Eq. 5. τ = 0.5 is half the squared error.
+
+    Args:
+        diff: u, any shape. tau: τ in (0, 1); near 1 the value tends to the best action's.
+    >>> expectile_loss(torch.tensor([1.0, -1.0]), 0.9)
+    tensor([0.9000, 0.1000])
+    """
+    if not 0 < tau < 1:
+        raise ValueError(f"tau={tau}: needs a value in (0, 1)")
+    return torch.where(diff < 0, 1 - tau, tau) * diff**2
+
+
+def advantage_weights(adv: Tensor, beta: float) -> Tensor:
+    """Exponential advantage weights of a behaviour-cloning loss.
+
+    w_t = exp(A_t / β), clipped at e³ so that one outlier cannot own a batch.
+    Source: AWR, arXiv 1910.00177, Eq. 8; the clip is ours.
+
+    Args:
+        adv: A_t, any shape. beta: temperature β > 0; small imitates only the best.
+    Returns:
+        w_t, in (0, e³].
+    Raises:
+        ValueError: beta is not positive.
+    >>> advantage_weights(torch.tensor([0.0]), beta=1.0)
+    tensor([1.])
+    """
+    if beta <= 0:
+        raise ValueError(f"beta={beta}: needs a positive temperature")
+    return (adv / beta).clamp(max=3.0).exp()
+
+
+def soft_bellman_residual(v_t: Tensor, r_t: Tensor, log_ratio: Tensor, beta: float) -> Tensor:
+    """What a value lacks under the KL-regularised optimum, summed to the end of the episode.
+
+    δ_t = V(s_t) − Σ_{i≥t} (r_i − β log π(a_i|s_i)/π_ref(a_i|s_i)).
+    Source: OREO, arXiv 2412.16145, Eq. 7 (telescoped; γ = 1).
+
+    Args:
+        v_t, r_t, log_ratio: shape (T,). beta: β ≥ 0.
+    Returns:
+        δ_t, shape (T,); zero everywhere at the optimum.
+    >>> soft_bellman_residual(torch.tensor([1.0]), torch.tensor([1.0]), torch.tensor([0.0]), 0.1)
+    tensor([0.])
+    """
+    gains = r_t - beta * log_ratio
+    return v_t - gains.flip(-1).cumsum(-1).flip(-1)
