@@ -37,6 +37,7 @@ class Spec:
 
 _SPECS: dict[str, Spec] = {
     "alfworld": Spec("alfworld", ".alfworld:AlfworldEnv", "household tasks in text: find, clean, heat, cool, place"),
+    "bandit": Spec("bandit", ".bandits:BanditEnv", "bandits in words: Bernoulli and Gaussian, EVOLvE's suites, DPT"),
 }
 _Env = TypeVar("_Env", bound=type[TextEnv])
 

@@ -1,0 +1,5 @@
+"""Bandits and contextual bandits, in numbers and in words."""
+
+from .env import BanditEnv
+
+__all__ = ["BanditEnv"]
