@@ -119,7 +119,7 @@ def thompson_gaussian(
 def random(counts: Counts, rng: Generator) -> Ints:
     """Any arm, uniformly."""
     batch, k = counts.n.shape
-    arms: Ints = rng.integers(k, size=batch, dtype=np.int64)
+    arms: Ints = rng.integers(k, size=(batch,))
     return arms
 
 
