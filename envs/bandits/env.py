@@ -12,6 +12,7 @@ import numpy as np
 from ..core import SPLITS, Info, Privileged, Searcher, TextEnv
 from . import engine, suites, views
 from .algorithms import ALGORITHMS
+from .engine import Bandits, Play
 from .searcher import BanditSearcher
 
 UNREADABLE = "That is none of the choices, so one was taken at random."
@@ -179,14 +180,23 @@ class BanditEnv(TextEnv):
 
     def _score(self) -> float:
         means, best = self._now().means, max(self._now().means)
-        chance = best - sum(means) / len(means)
-        lost = best - sum(means[a] for a in self._arms) / len(self._arms)
+        chance = sum(best - m for m in means) / len(means)
+        lost = sum(best - means[a] for a in self._arms) / len(self._arms)
         return max(0.0, 1.0 - lost / chance) if chance > 0 else 1.0
 
     def _now(self) -> Episode:
         if self._episode is None:
             raise RuntimeError("no bandit is running: call reset() first")
         return self._episode
+
+    def so_far(self) -> tuple[Bandits, Play]:
+        """Return the bandit and the episode so far as the engine writes them: (1, K), (T, 1). It tells what is hidden."""
+        e = self._now()
+        arms, rewards = (
+            np.array(self._arms, dtype=np.int64)[:, None],
+            np.array(self._rewards, dtype=np.float64)[:, None],
+        )
+        return Bandits(np.array([e.means]), e.sd), Play(arms, rewards)
 
     def privileged(self) -> Privileged:
         """Return the means and the best arm for every choice that is left."""

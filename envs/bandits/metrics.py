@@ -93,6 +93,26 @@ def suffix_failure(arms: Ints, best: Ints, t: int) -> float:
     return float((~(arms[t:] == best).any(axis=0)).mean())
 
 
+def report(means: Floats, arms: Ints, rewards: Floats) -> dict[str, float]:
+    """Return the means over B bandits of all of the above at the end: what stands beside an algorithm in a table.
+
+    Args:
+        means: (B, K). arms, rewards: (T, B), T ≥ 2.
+    """
+    k, best = means.shape[1], means.argmax(axis=1)
+    final = regret(means, arms)[-1]
+    return {
+        "n": float(len(means)),
+        "regret": float(final.mean()),
+        "regret_sem": float(final.std(ddof=1) / sqrt(len(final))) if len(final) > 1 else 0.0,
+        "reward": float(rewards.sum(axis=0).mean()),
+        "opt_frac": float(opt_frac(arms, best).mean()),
+        "min_frac": float(min_frac(arms, k).mean()),
+        "greedy_frac": float(np.nan_to_num(greedy_frac(arms, rewards, k)).mean()),
+        "suffix_failure": suffix_failure(arms, best, len(arms) // 2),
+    }
+
+
 def welch(a: Floats, b: Floats) -> tuple[float, float]:
     """Welch's t and its two-sided p: t = (ā − b̄) / √(s_a²/n_a + s_b²/n_b), ν by Welch and Satterthwaite.
 

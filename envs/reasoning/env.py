@@ -87,6 +87,8 @@ class ReasoningEnv(Attempts):
     def privileged(self) -> Privileged:
         """Return the answer, for every attempt that is left."""
         answer = self._given().answer
+        if not answer:
+            raise LookupError(f"task {self._now().task!r}: no answer is on record, only a verifier")
         left = self.turns - self._attempt if self.feedback == "blind" else 1
         return Privileged((f"The answer is {answer}.",), (answer,) * left, (), left)
 

@@ -13,6 +13,8 @@ from .problems import Problem
 PASS_MARK = 0.99
 """The package gives some wrong answers .01 to .05, so only a score of nearly 1 counts as right."""
 
+_BLOCKS = ((0xA0, 0x250), (0x370, 0x400), (0x2000, 0x2C00), (0xFE00, 0xFE10), (0x1F300, 0x1FB00), (0xE0100, 0xE01F0))
+
 
 class ReasoningGym:
     """Problems of one of the package's data sets; each split has a seed of its own, which is all that keeps them apart."""
@@ -25,6 +27,7 @@ class ReasoningGym:
                 f"source='reasoning-gym:{name}': the package is missing; pip install 'agentgym-lab[reasoning]'"
             ) from None
         known = list(importlib.import_module("reasoning_gym.factory").DATASETS)
+        known.remove("composite")  # a mixture of others, which needs a configuration
         if name not in known:
             raise unknown("reasoning-gym task", name, known)
         self._name = name
@@ -56,8 +59,8 @@ class ReasoningGym:
             right = score >= PASS_MARK
             return Grade(right, score, "That is right." if right else "That is wrong.")
 
-        return Problem(entry["question"], str(entry["answer"]), self._name, grade)
+        return Problem(entry["question"], str(entry["answer"] or ""), self._name, grade)
 
     def alphabet(self) -> str:
-        """Return the letters, signs and boxes that its tasks draw with."""
-        return "".join(chr(c) for a, b in ((0xA0, 0x250), (0x370, 0x400), (0x2000, 0x2C00)) for c in range(a, b))
+        """Return the letters, signs, boxes and pictures that its tasks draw with."""
+        return "".join(chr(c) for a, b in _BLOCKS for c in range(a, b))

@@ -109,7 +109,7 @@ def grade_list(answer: str, reply: str) -> Grade:
     return Grade(False, hits / len(right), f"{hits} of {len(right)} places are right.")
 
 
-_DROPPED = re.compile(r"\\left|\\right|\\[!,;: ]|\\quad|\\%|%|\^\{?\\circ\}?|\s")
+_DROPPED = re.compile(r"\\(?:left|right)(?![a-z])|\\[!,;: ]|\\quad|\\%|%|\^\{?\\circ\}?|\s")
 _UNIT = re.compile(r"(?<=.)\\(?:text|mbox|mathrm)\{[^{}]*\}$")
 _KEPT = re.compile(r"\\(?:text|mbox|mathrm|textbf)\{([^{}]*)\}")
 _SHORT_FRAC = re.compile(r"\\frac([0-9a-z])([0-9a-z])")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from functools import partial
 
 import numpy as np
 import pytest
 from agentgym.envs import make
-from agentgym.envs.bandits import BanditEnv, algorithms, dpt, engine, metrics, suites, views
+from agentgym.envs.bandits import BanditEnv, algorithms, dpt, engine, episodes, metrics, suites, views
 from agentgym.envs.bandits.engine import Bandits, Counts, Policy
 from agentgym.envs.bandits.env import UNREADABLE
 from agentgym.envs.check import check
@@ -216,10 +217,39 @@ def test_a_whole_prompt_is_opening_history_question() -> None:
 
 
 def test_few_shot_examples_show_the_very_prompts_of_play() -> None:
-    env = BanditEnv(whole=True)
-    prompt, info = env.reset(options={"task": env.tasks("train")[0]})
-    assert info["goal"] in prompt
-    assert f"{prompt}\nA\n" in views.few_shot([(prompt, "A")])
+    env = BanditEnv(whole=True, horizon=12)
+    task = env.tasks("train")[1]
+    pairs = episodes.demonstrate(env, task)
+    prompt, info = env.reset(options={"task": task})
+    assert info["goal"] in prompt and len(pairs) == 12
+    for seen, action in pairs:
+        assert seen == prompt
+        prompt, *_ = env.step(action)
+    shown = episodes.few_shot_examples(pairs)
+    assert shown == [pairs[2], pairs[4], pairs[6], pairs[8], pairs[10]]
+    assert all(f"{p}\n{c}\n" in views.few_shot(shown) for p, c in shown)
+
+
+def test_an_agents_episodes_become_arrays_for_the_metrics() -> None:
+    env = BanditEnv(suite="hardcore", horizon=50)
+    told = []
+    for task in env.tasks("test")[:6]:
+        env.reset(options={"task": task})
+        told.append((task, [*env.privileged().actions[:40], *["?"] * 10]))
+    bandits, played = episodes.in_numbers(env, told)
+    found = metrics.report(bandits.means, played.arms, played.rewards)
+    assert played.arms.shape == (50, 6) and found["opt_frac"] >= 0.8 and found["suffix_failure"] == 0
+    assert found["regret"] == pytest.approx(0.2 * 50 * (1 - found["opt_frac"]))
+    with pytest.raises(ValueError, match="one family"):
+        episodes.in_numbers(env, [told[0], (told[1][0], told[1][1][:3])])
+
+
+def test_three_million_vectorised_steps_take_less_than_a_cpu_second() -> None:
+    bandits = engine.bernoulli(np.random.default_rng(0), 1000, 5, 0.5)
+    start = time.process_time()
+    seeds = np.random.SeedSequence(0).spawn(1000)
+    engine.play(bandits, algorithms.ucb, engine.noise(bandits, 300, seeds), np.random.default_rng(0))
+    assert time.process_time() - start < 0.1
 
 
 def test_an_unreadable_choice_pulls_a_random_arm_and_says_so() -> None:
