@@ -12,7 +12,7 @@ _NUMBERS = re.compile(_NUMBER)
 _MARKED = (
     re.compile(r"<answer>(.*?)</answer>", re.IGNORECASE | re.DOTALL),
     re.compile(r"####\s*([^\n]+)"),
-    re.compile(r"\banswer(?:\s+is\b|\s*:)\s*([^\n]+)", re.IGNORECASE),
+    re.compile(r"\banswer(?:\s+is\b\s*:?|\s*:)\s*([^\n]+)", re.IGNORECASE),
 )
 UNREAD = "No answer can be read there. Reply with the answer alone, or end with a line 'Answer: ...'."
 
@@ -60,7 +60,7 @@ def answer_part(reply: str) -> str:
     for pattern in _MARKED:
         found = pattern.findall(reply)
         if found:
-            return str(found[-1]).strip()
+            return str(found[-1]).strip("* ")
     return reply.strip()
 
 

@@ -9,12 +9,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from agentgym.envs import Unknown, make, register, registry
 from agentgym.envs.check import check
 from agentgym.envs.reasoning import ReasoningEnv, Retry
 from agentgym.envs.reasoning.families import FAMILIES, LEVELS, family_of
 from agentgym.envs.reasoning.grade import Grade, grade_latex, grade_list, grade_number, numbers, plain
+from agentgym.envs.reasoning.metrics import correction, majority, pass_at, right_at
 from agentgym.envs.reasoning.problems import make_problem
 from agentgym.envs.reasoning.turns import BLIND, FEEDBACK, RETRY, respond
 from hypothesis import given, settings
@@ -137,6 +139,8 @@ def test_a_list_is_graded_by_its_places() -> None:
         (r"-\frac{3}{4}", "Answer: -3/4", True),
         (r"\left(3, \frac{\pi}{2} \right)", r"thus \boxed{(3,\frac{\pi}{2})}.", True),
         ("1,000", "1000", True),
+        ("5", "The final answer is: **5**", True),
+        (r"10\text{ cm}", r"It is \boxed{10}.", True),
         (r"50\%", "$50$", True),
         (r"\text{(B)}", "(B)", True),
         (r"x^2+1", "x^2-1", False),
@@ -267,3 +271,12 @@ def test_a_task_of_reasoning_gym_is_played() -> None:
     assert False not in found.values() and found["the oracle reaches the goal"]
     with pytest.raises(Unknown, match="did you mean 'leg_counting'"):
         make("reasoning", source="reasoning-gym:leg_countin")
+
+
+def test_correction_is_counted_from_both_sides() -> None:
+    right = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], dtype=bool)
+    found = correction(right)
+    assert found == {"acc@t1": 0.5, "acc@t2": 0.5, "delta": 0.0, "i->c": 0.25, "c->i": 0.25}
+    assert right_at(right).tolist() == [0.5, 0.5]
+    assert pass_at(right).tolist() == [0.5, 0.75]
+    assert [majority(a) for a in (["1", "2", "2"], ["1", "2"], ["", "3", ""], [])] == ["2", "1", "3", ""]
