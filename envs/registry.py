@@ -37,6 +37,9 @@ class Spec:
 
 _SPECS: dict[str, Spec] = {
     "alfworld": Spec("alfworld", ".alfworld:AlfworldEnv", "household tasks in text: find, clean, heat, cool, place"),
+    "bandit": Spec("bandit", ".bandits:BanditEnv", "bandits in words: Bernoulli and Gaussian, EVOLvE's suites, DPT"),
+    "contextual-bandit": Spec("contextual-bandit", ".bandits:ContextualBanditEnv", "a film for every user, by trying"),
+    "reasoning": Spec("reasoning", ".reasoning:ReasoningEnv", "problems with a verifier and feedback, in k attempts"),
 }
 _Env = TypeVar("_Env", bound=type[TextEnv])
 
