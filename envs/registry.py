@@ -37,6 +37,7 @@ class Spec:
 
 _SPECS: dict[str, Spec] = {
     "alfworld": Spec("alfworld", ".alfworld:AlfworldEnv", "household tasks in text: find, clean, heat, cool, place"),
+    "webshop": Spec("webshop", ".webshop:WebShopEnv", "shopping by instruction: search, compare, choose options, buy"),
 }
 _Env = TypeVar("_Env", bound=type[TextEnv])
 
