@@ -18,7 +18,7 @@ from importlib.resources import files
 from typing import Any
 
 UNSEEN = 5  # of the kinds of a category, how many are kept for the test split
-_PLACES = (("title", 0.22), ("first", 0.12), ("bullets", 0.52), ("description", 0.14))
+_PLACES = (("title", 0.25), ("first", 0.12), ("bullets", 0.50), ("description", 0.13))
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -130,13 +130,13 @@ def _record(kind: Kind, item: Item, brand: str, said: str, asin: str, style: str
     """Return an official record; `style` seeds what the family has in common, `rng` is the item's own."""
     common = random.Random(style)
     words = phrases()
-    uses = common.sample(words["uses"], 3)
+    uses, other = common.sample(words["uses"], 3), common.choice(kind.said)
     described = common.sample(words["descriptions"], 3)
     at: dict[str, list[str]] = {place: [] for place, _ in _PLACES}
     for attribute, place in zip(item.attributes, item.places, strict=True):
         at[place].append(attribute)
     model = f"{''.join(common.choices(_LETTERS[10:], k=2))}{rng.randrange(100, 1000)}"
-    title = [brand, *(a.title() for a in at["title"]), said.title(), *uses, f"({model})"]
+    title = [brand, *(a.title() for a in at["title"]), said.title(), *uses, other.title(), f"({model})"]
     plain = [f"{c.capitalize()}." for c in common.sample(words["closers"], 2)]
     first = [_bullet(a, common) for a in at["first"]] or plain[:1]
     bullets = [" ".join(first), *(_bullet(a, common) for a in at["bullets"]), plain[1]]
@@ -222,7 +222,7 @@ def _families(products: int, seed: int) -> Iterator[tuple[int, Kind, list[Item],
         rng = random.Random(f"{seed} family {family}")
         kind = order[family % len(order)]
         base = _base(kind, rng)
-        size = min(rng.randint(4, 9), products - made)
+        size = min(rng.randint(4, 8), products - made)
         items = [base, *(_sibling(kind, base, rng) for _ in range(size - 1))]
         rng.shuffle(items)  # equal scores are ordered by id: the first of a family must be no hint
         yield family, kind, items, rng

@@ -8,15 +8,15 @@ from typing import Any
 
 TAGGERS = ("rule", "spacy")
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.'’&]*")
-_FUNCTION = frozenset(
-    "a about above after all also am an and any are around as at back be been before best both but by can could do does "
-    "down each easy every few for from get good great had has have he her here him his how i if in inside into is it its "
-    "just less let like many may me more most much must my new no nor not now of off on once one only or other our out "
-    "over own per perfect same she should so some such super than that the their them then there these they this those "
-    "through to too two under until up upon us use very via was we were what when where which while who whole why will "
-    "with within without would you your "
-    "men's mens women's womens men’s women’s".split()
-)
+_FUNCTION_TEXT = """
+a about above after all also am an and any are around as at back be been before best both but by can could do does
+down each easy every few for from get good great had has have he her here him his how i if in inside into is it its
+just less let like many may me more most much must my new no nor not now of off on once one only or other our out
+over own per perfect same she should so some such super than that the their them then there these they this those
+through to too two under until up upon us use very via was we were what when where which while who whole why will
+with within without would you your men's mens women's womens men’s women’s
+"""
+_FUNCTION = frozenset(_FUNCTION_TEXT.split())
 
 
 @lru_cache(maxsize=1 << 16)

@@ -8,12 +8,13 @@ from functools import lru_cache
 MOST = 400  # letters of a query
 _PRICE = re.compile(r",? and price lower than (\d+\.\d\d) dollars$")
 _CLAUSE = re.compile(r",|;|\?|\. | (?:with|that|which|featuring|and|for|in|as|has|comes|made)(?= )")
-_FILLER = frozenset(
-    "a am an and any are as be buy buying by can color colored comes could do featuring find flavor flavored for from get has "
-    "have hello help holds i i'd i'm im in interested is it let like looking made me must my need needs of offers on one or "
-    "order our please price ran out scented search searching see she shopping should show size smells so sold some son style "
-    "than that the them there to trying two version want wants we where which wife with would you your".split()
-)
+_FILLER_TEXT = """
+a am an and any are as be buy buying by can color colored comes could do featuring find flavor flavored for from get
+has have hello help holds i i'd i'm im in interested is it let like looking made me must my need needs of offers on
+one or order our please price ran out scented search searching see she shopping should show size smells so sold some
+son style than that the them there to trying two version want wants we where which wife with would you your
+"""
+_FILLER = frozenset(_FILLER_TEXT.split())
 
 
 def ceiling(instruction: str) -> float | None:

@@ -160,7 +160,7 @@ class WebShopSearcher:
         enough = self.worth(self.asin) >= 0.999 or not self._fresh() or self.left <= 8
         if "description" not in item.read and self.left > 12 and not enough:
             return "click[description]"
-        if enough and best == self.asin or self.left <= 4:
+        if (enough and best == self.asin) or self.left <= 4:
             return next(
                 (f"click[{v}]" for n, v in self.pick(item).items() if self.chosen.get(n) != v), "click[buy now]"
             )
