@@ -18,7 +18,7 @@ from importlib.resources import files
 from typing import Any
 
 UNSEEN = 5  # of the kinds of a category, how many are kept for the test split
-_PLACES = (("title", 0.25), ("first", 0.12), ("bullets", 0.50), ("description", 0.13))
+_PLACES = {"title": 0.25, "first": 0.12, "bullets": 0.5, "description": 0.13}  # where attributes are written
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -94,14 +94,18 @@ def _asin(number: int, seed: int) -> str:
 def _base(kind: Kind, rng: random.Random) -> Item:
     attributes = [*rng.sample(kind.own, rng.randint(2, 3)), *rng.sample(kind.shared, rng.randint(1, 3))]
     rng.shuffle(attributes)
-    places, weights = zip(*_PLACES, strict=True)
     options = []
     for name, values in kind.options:
         if rng.random() < 0.85:
             kept = set(rng.sample(values, min(len(values), rng.randint(3, 6))))
             options.append((name, tuple(v for v in values if v in kept)))
     price = round(kind.price * math.exp(rng.gauss(0, 0.35)), 2)
-    return Item(tuple(attributes), tuple(rng.choices(places, weights, k=len(attributes))), tuple(options), price)
+    return Item(
+        tuple(attributes),
+        tuple(rng.choices(list(_PLACES), list(_PLACES.values()), k=len(attributes))),
+        tuple(options),
+        price,
+    )
 
 
 def _sibling(kind: Kind, base: Item, rng: random.Random) -> Item:
@@ -132,7 +136,7 @@ def _record(kind: Kind, item: Item, brand: str, said: str, asin: str, style: str
     words = phrases()
     uses, other = common.sample(words["uses"], 3), common.choice(kind.said)
     described = common.sample(words["descriptions"], 3)
-    at: dict[str, list[str]] = {place: [] for place, _ in _PLACES}
+    at: dict[str, list[str]] = {place: [] for place in _PLACES}
     for attribute, place in zip(item.attributes, item.places, strict=True):
         at[place].append(attribute)
     model = f"{''.join(common.choices(_LETTERS[10:], k=2))}{rng.randrange(100, 1000)}"
@@ -189,7 +193,8 @@ def instruction(
     if spoken[0] == attributes[0] and rng.random() < 0.6:
         thing = f"{spoken.pop(0)} {thing}"
     if spoken:
-        thing += f" {rng.choice(words['joins'])} {' and '.join(spoken)}"
+        joins = ["" if s.split()[0] in words["joined"] else f"{rng.choice(words['joins'])} " for s in spoken]
+        thing += " " + " and ".join(f"{join}{s}" for join, s in zip(joins, spoken, strict=True))
     asked = [rng.choice(words["options"][n]).format(v=_surface(v, rng)) for n, v in options]
     thing += "".join(f"{rng.choice((',', ''))} {a}" for a in asked)
     article = "an" if thing[0] in "aeiou" else "a"
