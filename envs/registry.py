@@ -40,6 +40,7 @@ _SPECS: dict[str, Spec] = {
     "bandit": Spec("bandit", ".bandits:BanditEnv", "bandits in words: Bernoulli and Gaussian, EVOLvE's suites, DPT"),
     "contextual-bandit": Spec("contextual-bandit", ".bandits:ContextualBanditEnv", "a film for every user, by trying"),
     "reasoning": Spec("reasoning", ".reasoning:ReasoningEnv", "problems with a verifier and feedback, in k attempts"),
+    "webshop": Spec("webshop", ".webshop:WebShopEnv", "shopping by instruction: search, compare, choose options, buy"),
 }
 _Env = TypeVar("_Env", bound=type[TextEnv])
 

@@ -1,0 +1,5 @@
+"""WebShop: shopping by instruction."""
+
+from .env import WebShopEnv
+
+__all__ = ["WebShopEnv"]
