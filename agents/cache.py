@@ -29,6 +29,7 @@ class SlotCache(Cache):  # type: ignore[misc]
         self._values = [self._empty(0, 0) for _ in range(self._layers)]
         self.slots = self.width = 0
         self._rows = self._cols = torch.empty(0, dtype=torch.long)
+        self._slots: list[int] = []
         self._every_row = False
         self._reach = 0
 
@@ -55,7 +56,8 @@ class SlotCache(Cache):  # type: ignore[misc]
         """
         self._reach = max(starts) + length
         if self._reach > self.width or max(rows) >= self.slots:
-            self.reserve(max(rows) + 1, max(64, 1 << (self._reach - 1).bit_length()))
+            self.reserve(max(rows) + 1, -(-self._reach // 256) * 256)
+        self._slots = list(rows)
         self._rows = torch.tensor(rows, device=self._device)
         self._cols = torch.tensor(starts, device=self._device)[:, None] + torch.arange(length, device=self._device)
         self._every_row = list(rows) == list(range(self.slots))
@@ -70,7 +72,10 @@ class SlotCache(Cache):  # type: ignore[misc]
         for store, new in ((self._keys, key_states), (self._values, value_states)):
             held = store[layer_idx]
             held[self._rows[:, None], :, self._cols] = new.transpose(1, 2).to(held.dtype)
-            out.append(held[:, :, : self._reach] if self._every_row else held[self._rows, :, : self._reach])
+            if self._every_row:
+                out.append(held[:, :, : self._reach])
+            else:
+                out.append(torch.cat([held[r : r + 1, :, : self._reach] for r in self._slots]))
         return out[0], out[1]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:

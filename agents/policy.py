@@ -37,13 +37,17 @@ class _Tree:
     """The admissible replies as a trie: the nodes that are read, and the edges whose log-probabilities make a reply's.
 
     ids, depth: of the m nodes that have children, below the root. seen: (m, m), True where a node is an ancestor or
-    itself. paths: for each reply its edges, (node, next id), where node 0 is the root and node j + 1 is node j.
+    itself. The edges of all replies, one after the other: nodes, tokens: from which node to which id, where node 0 is
+    the root and node j + 1 is node j; owner: whose edge it is. replies: how many.
     """
 
     ids: tuple[int, ...]
     depth: tuple[int, ...]
     seen: Tensor
-    paths: tuple[tuple[tuple[int, int], ...], ...]
+    nodes: Tensor
+    tokens: Tensor
+    owner: Tensor
+    replies: int
 
 
 def tree(replies: Sequence[tuple[int, ...]], stop: int) -> _Tree:
@@ -56,11 +60,13 @@ def tree(replies: Sequence[tuple[int, ...]], stop: int) -> _Tree:
         for k in range(1, len(p) + 1):
             seen[j, place[p[:k]]] = True
     place_of = {(): 0} | {p: j + 1 for p, j in place.items()}
-    paths = []
-    for r in replies:
-        edges = [(place_of[r[:k]], r[k]) for k in range(len(r))]
-        paths.append((*edges, (place_of[r], stop)) if r in inner else tuple(edges))
-    return _Tree(tuple(p[-1] for p in order), tuple(len(p) for p in order), seen, tuple(paths))
+    edges = []
+    for n, r in enumerate(replies):
+        edges += [(place_of[r[:k]], r[k], n) for k in range(len(r))]
+        if r in inner:
+            edges.append((place_of[r], stop, n))
+    nodes, tokens, owner = torch.tensor(edges, dtype=torch.long).reshape(-1, 3).unbind(1)
+    return _Tree(tuple(p[-1] for p in order), tuple(len(p) for p in order), seen, nodes, tokens, owner, len(replies))
 
 
 class Policy:
@@ -91,11 +97,9 @@ class Policy:
         self._seed = 0
         self._rows: dict[int, _Row] = {}
         self._free: list[int] = []
-        self._trees = lru_cache(maxsize=4096)(self._tree)
+        # of the renderer alone: a cache that held the policy would keep its keys and values alive when it is dropped
+        self._trees = lru_cache(maxsize=4096)(lambda said: tree([renderer.reply(a) for a in said], renderer.stop))
         self._cache = self._new_cache()
-
-    def _tree(self, admissible: tuple[str, ...]) -> _Tree:
-        return tree([self.renderer.reply(a) for a in admissible], self.renderer.stop)
 
     def _new_cache(self) -> SlotCache:
         weight = next(self.model.parameters())
@@ -164,9 +168,22 @@ class Policy:
     ) -> list[Tensor]:
         """Feed each row its new ids, and below them its tree; the tree leaves no trace in the cache.
 
+        Rows of like lengths are read together, since a row is padded to the longest beside it.
+
         Returns:
             for each row the logits after its last new id and after each node of its tree, shape (1 + m, V), float32.
         """
+        sizes = [len(new) + (len(trees[i].ids) if trees is not None else 0) for i, new in enumerate(news)]
+        out: dict[int, Tensor] = {}
+        for group in alike(sizes):
+            some = None if trees is None else [trees[i] for i in group]
+            read = self._read_padded([rows[i] for i in group], [news[i] for i in group], some)
+            out |= dict(zip(group, read, strict=True))
+        return [out[i] for i in range(len(rows))]
+
+    def _read_padded(
+        self, rows: Sequence[_Row], news: Sequence[Sequence[int]], trees: Sequence[_Tree] | None
+    ) -> list[Tensor]:
         m = [len(t.ids) for t in trees] if trees is not None else [0] * len(rows)
         length = max(len(new) + k for new, k in zip(news, m, strict=True))
         order = sorted(range(len(rows)), key=lambda i: rows[i].slot)
@@ -205,11 +222,8 @@ class Policy:
         trees = [self._trees(t.admissible) for t in turns]
         out: list[_Reply] = []
         for turn, t, logits, rng in zip(turns, trees, self._read(rows, news, trees), rngs, strict=True):
-            norm = torch.logsumexp(logits, -1)
-            edges = [e for path in t.paths for e in path]
-            nodes, tokens = torch.tensor([e[0] for e in edges]), torch.tensor([e[1] for e in edges])
-            logp = torch.split(logits[nodes, tokens] - norm[nodes], [len(p) for p in t.paths])
-            scores = torch.stack([x.sum() for x in logp])
+            logp = logits[t.nodes, t.tokens] - torch.logsumexp(logits, -1)[t.nodes]
+            scores = torch.zeros(t.replies).index_add_(0, t.owner, logp)
             index, chosen = self._draw(scores, rng)
             share = torch.log_softmax(scores, -1).tolist()
             candidates = tuple(Candidate(a, p) for a, p in zip(turn.admissible or (), share, strict=True))
@@ -260,6 +274,21 @@ def parse(reply: str) -> tuple[str | None, str]:
         return None, reply.strip()
     reason = _REASON.search(reply)
     return (reason[1] if reason else None), action[1].split("\n")[0].strip()
+
+
+def alike(sizes: Sequence[int], waste: float = 0.3, least: int = 4) -> list[list[int]]:
+    """Return groups of indices, longest first: in a group of at least `least` none is shorter than 1 − waste of the longest.
+
+    >>> alike([100, 10, 95, 12, 99, 98, 11, 9], least=2)
+    [[0, 4, 5, 2], [3, 6, 1, 7]]
+    """
+    groups: list[list[int]] = []
+    for i in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i)):
+        if groups and (len(groups[-1]) < least or sizes[i] >= (1 - waste) * sizes[groups[-1][0]]):
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
 
 
 def _common(a: Sequence[int], b: Sequence[int]) -> int:

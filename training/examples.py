@@ -37,7 +37,9 @@ def examples(
     before: list[int] = []
 
     def flush() -> None:
-        if any(r.learn is not None for r in run):
+        while run and run[-1].learn is None:
+            run.pop()  # nothing is learned there, and nothing after it reads it
+        if run:
             out.append(build(run, renderer.stop, max_tokens=max_tokens))
         run.clear()
 

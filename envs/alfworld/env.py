@@ -46,7 +46,7 @@ class AlfworldEnv(TextEnv):
     >>> env = AlfworldEnv()
     >>> observation, info = env.reset(options={"task": env.tasks("test")[0]})
     >>> info["goal"]
-    'put some candle on toilet'
+    'put a candle in toilet'
 
     games: `generated`, or `official` from the folder `data` (default: the variable ALFWORLD_DATA). backend: `native`, or
     `textworld` (extra [alfworld], a thousand times slower). goals: `templated`, or `human` (official games only).

@@ -55,7 +55,8 @@ def test_choose_scores_every_command_as_a_plain_reading_would(small_tiny: Path) 
 def test_a_reply_that_begins_another_counts_its_end() -> None:
     shape = tree([(5, 6), (5, 6, 7), (8,)], stop=2)
     assert shape.ids == (5, 6)
-    assert shape.paths == (((0, 5), (1, 6), (2, 2)), ((0, 5), (1, 6), (2, 7)), ((0, 8),))
+    edges = zip(shape.owner.tolist(), shape.nodes.tolist(), shape.tokens.tolist(), strict=True)
+    assert list(edges) == [(0, 0, 5), (0, 1, 6), (0, 2, 2), (1, 0, 5), (1, 1, 6), (1, 2, 7), (2, 0, 8)]
 
 
 def test_a_cached_rollout_reads_what_a_fresh_reading_would_read(small_tiny: Path) -> None:

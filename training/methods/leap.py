@@ -47,7 +47,7 @@ class Leap:
     summary: ClassVar[str] = "a privileged teacher corrects the student on its own histories"
     source: ClassVar[str] = "arXiv 2410.05434"
     demonstrations: int = 300
-    iterations: int = 2
+    iterations: int = 3
     episodes: int = 300
     threshold: float = 0.0
     temperature: float = 0.3
