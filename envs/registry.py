@@ -37,6 +37,7 @@ class Spec:
 
 _SPECS: dict[str, Spec] = {
     "alfworld": Spec("alfworld", ".alfworld:AlfworldEnv", "household tasks in text: find, clean, heat, cool, place"),
+    "device": Spec("device", ".device:DeviceEnv", "a phone with thirteen apps: settings, forms, search, questions"),
 }
 _Env = TypeVar("_Env", bound=type[TextEnv])
 
