@@ -12,11 +12,12 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import Info, Privileged, TextEnv
+from ..core import Info, Privileged, Searcher, TextEnv
 from . import noise as noises
 from .core import CLAIMS, DeviceBackend, Screen, Verdict
 from .grammar import parse
 from .phone import Phone
+from .searcher import DeviceSearcher
 from .tasks import LEVELS
 
 NOISES = ("ladder", *noises.LEVELS)
@@ -139,6 +140,10 @@ class DeviceEnv(TextEnv):
     def privileged(self) -> Privileged:
         """Return the changes still wanted and a plan from the current state."""
         return self.backend.privileged()
+
+    def searcher(self) -> Searcher:
+        """Return the searching expert, who reads goals that the phone's templates have written."""
+        return DeviceSearcher()
 
     def split_hash(self, split: str) -> str:
         """Return a short hash of a split's tasks; other seeds or noise have another."""

@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
-from .apps import Row, book
+from .apps import book
 from .core import Verdict
-from .state import ROWS_SHOWN, Db, State, listed
+from .state import ROWS_SHOWN, State, difference, listed
 from .tasks import Task
-
-Fact = tuple[str, str, Row]
-
-
-def difference(before: Db, after: Db) -> Counter[Fact]:
-    """Return how the tables differ, as a bag of ("+" or "-", table, row); the order of rows does not matter.
-
-    >>> difference({"timers": (("5",),)}, {"timers": ()})
-    Counter({('-', 'timers', ('5',)): 1})
-    """
-    out: Counter[Fact] = Counter()
-    for table, rows in after.items():
-        if rows is not before[table]:
-            old, new = Counter(before[table]), Counter(rows)
-            out.update({("+", table, row): n for row, n in (new - old).items()})
-            out.update({("-", table, row): n for row, n in (old - new).items()})
-    return out
 
 
 def same(a: str, b: str) -> bool:
@@ -37,7 +18,7 @@ def judge(task: Task, state: State) -> Verdict:
 
     The score is the share of wanted changes made, halved where there is damage; 1 only when won.
     """
-    wanted, made = difference(task.start.db, task.end), difference(task.start.db, state.db)
+    wanted, made = task.wanted, difference(task.start.db, state.db)
     damage = tuple(f"{sign}{table} {', '.join(row)}" for sign, table, row in (made - wanted).elements())
     parts = [(wanted & made).total() / wanted.total()] if wanted else []
     if task.at:

@@ -7,8 +7,7 @@ from collections import Counter
 from .apps import named
 from .core import Event, Screen
 from .guide import Fill, Intent, Press, Visit, advise, intent_of, record_of
-from .judge import Fact, difference
-from .state import State
+from .state import Fact, State, difference
 from .tasks import Change, Task
 
 

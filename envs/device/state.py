@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from .apps import Row, book, named
 
 Db = Mapping[str, tuple[Row, ...]]
 Act = tuple[Any, ...]
+Fact = tuple[str, str, Row]
 ROWS_SHOWN = 7
 
 
@@ -108,6 +110,21 @@ def merged(table: str, row: Row, changes: Mapping[str, str]) -> Row:
     ('Ada', '556')
     """
     return tuple((named(table, row) | dict(changes)).values())
+
+
+def difference(before: Db, after: Db) -> Counter[Fact]:
+    """Return how the tables differ, as a bag of ("+" or "-", table, row); the order of rows does not matter.
+
+    >>> difference({"timers": (("5",),)}, {"timers": ()})
+    Counter({('-', 'timers', ('5',)): 1})
+    """
+    out: Counter[Fact] = Counter()
+    for table, rows in after.items():
+        if rows is not before[table]:
+            old, new = Counter(before[table]), Counter(rows)
+            out.update({("+", table, row): n for row, n in (new - old).items()})
+            out.update({("-", table, row): n for row, n in (old - new).items()})
+    return out
 
 
 def do(state: State, act: Act) -> State:

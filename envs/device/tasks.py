@@ -9,22 +9,24 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
+from ..core import SPLITS as SPLITS
 from .apps import Row, book, data, named
-from .state import Db, Frame, State, frame, merged, replaced, setting, with_row, with_setting
+from .state import Db, Fact, Frame, State, difference, frame, merged, replaced, setting, with_row, with_setting
 
 LEVELS = tuple(f"L{i}" for i in range(7))
-SPLITS = ("train", "valid", "test")
+PHONES = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A kind of task, as written in the data: what is drawn and picked, the goal, and the wanted changes in order."""
+    """A kind of task, as written in the data: what is drawn, picked or absent, the goal, and the wanted changes in order."""
 
     name: str
     level: int
@@ -33,6 +35,7 @@ class Template:
     before: tuple[tuple[Any, ...], ...] = ()
     draw: Mapping[str, str] | None = None
     pick: Mapping[str, Sequence[Any]] | None = None
+    absent: Mapping[str, Sequence[Any]] | None = None
     flip: tuple[str, ...] = ()
     start: str = "home"
     at: str = ""
@@ -55,7 +58,7 @@ class Change:
 class Task:
     """A task made: where it starts, the goal in words, and when it is won.
 
-    changes: what is wanted, in a sensible order. end: the tables with all of it made. at: the page to stop on. answer: what
+    changes: what is wanted, in a sensible order. end: the tables with all of it made; wanted: how they differ from the start. at: the page to stop on. answer: what
     to answer. infeasible: the page to be looked at when giving up. source: (table, row) of what has to
     be read; copy: the field of it that is carried elsewhere.
     """
@@ -65,6 +68,7 @@ class Task:
     goal: str
     start: State
     end: Db
+    wanted: Counter[Fact]
     changes: tuple[Change, ...]
     at: str = ""
     answer: str = ""
@@ -120,6 +124,7 @@ class _Maker:
         return value
 
     def db(self) -> Db:
+        """Draw all that a phone holds."""
         out: dict[str, tuple[Row, ...]] = {
             "settings": tuple((name, self.rng.choice(options)) for name, (_, *options) in book().settings.items())
         }
@@ -134,20 +139,27 @@ class _Maker:
         return out
 
 
+@lru_cache(maxsize=3 * PHONES)
+def phone(split: str, number: int, seed: int) -> Db:
+    """Return what one owner's phone holds; a split has PHONES of them, shared by its tasks."""
+    return _Maker(_generator(f"{seed} {split} phone {number}"), split == "test").db()
+
+
+def _generator(words: str) -> random.Random:
+    return random.Random(int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big"))
+
+
 def make(name: str, split: str, index: int, seed: int = 0) -> Task:
     """Return the task of a template at a place in a split; the same arguments give the same task."""
-    template = templates()[name]
-    digest = hashlib.sha256(f"{seed} {split} {index} {name}".encode()).digest()
-    rng = random.Random(int.from_bytes(digest[:8], "big"))
+    rng = _generator(f"{seed} {split} {index} {name}")
     maker = _Maker(rng, split == "test")
-    while True:  # a phone may by chance hold nothing that the template needs
-        task = _fill(template, maker)
+    while True:  # a phone may hold nothing that the template needs: then another one
+        task = _fill(templates()[name], maker, phone(split, rng.randrange(PHONES), seed))
         if task is not None:
             return task
 
 
-def _fill(template: Template, maker: _Maker) -> Task | None:
-    db = maker.db()
+def _fill(template: Template, maker: _Maker, db: Db) -> Task | None:
     for op in template.before:
         if op[0] == "trim":
             db = {**db, op[1]: db[op[1]][: op[2]]}
@@ -186,10 +198,14 @@ def _fill(template: Template, maker: _Maker) -> Task | None:
                     out.append(Change(tables[target], row, new))
         return out
 
-    for change in changes(template.before):
+    before = changes(template.before)
+    for change in before:
         db = applied(db, change)
-    db = {k: v if k == "settings" else tuple(maker.rng.sample(v, len(v))) for k, v in db.items()}
-    wanted = tuple(changes(template.want))
+    for change in before:
+        if change.table != "settings":
+            rows = db[change.table]
+            db = {**db, change.table: tuple(maker.rng.sample(rows, len(rows)))}
+    wanted = () if template.infeasible else tuple(changes(template.want))
     end = db
     for change in wanted:
         end = applied(end, change)
@@ -197,7 +213,7 @@ def _fill(template: Template, maker: _Maker) -> Task | None:
     stack = (Frame("home"),) if template.start == "home" else (Frame("home"), opened)
     return Task(
         template=template.name, level=template.level, goal=template.goal.format_map(names),
-        start=State(db, stack), end=end, changes=wanted, at=template.at,
+        start=State(db, stack), end=end, wanted=difference(db, end), changes=wanted, at=template.at,
         answer=template.answer.format_map(names), infeasible=template.infeasible, copy=template.copy,
         source=(tables[template.source], picked[template.source][0]) if template.source else None,
     )  # fmt: skip
