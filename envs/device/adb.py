@@ -227,7 +227,11 @@ class AdbBackend:
             return (self._swipe(event.text),)
         if event.kind == "open":
             package = next((p for n, p in self._packages.items() if n.lower() == event.text.strip().lower()), None)
-            return None if package is None else (f"monkey -p {shlex.quote(package)} -c android.intent.category.LAUNCHER 1",)
+            return (
+                None
+                if package is None
+                else (f"monkey -p {shlex.quote(package)} -c android.intent.category.LAUNCHER 1",)
+            )
         return () if event.kind == "wait" else None
 
     def _typing(self, event: Event, point: tuple[int, int] | None) -> tuple[str, ...] | None:

@@ -47,7 +47,7 @@ def _patterns() -> tuple[tuple[re.Pattern[str], Template], ...]:
         pattern = ""
         for i, part in enumerate(parts):
             group = part.replace(".", "__")
-            pattern += re.escape(part) if i % 2 == 0 else f"(?P={group})" if group in seen else f"(?P<{group}>[^\"]+?)"
+            pattern += re.escape(part) if i % 2 == 0 else f"(?P={group})" if group in seen else f'(?P<{group}>[^"]+?)'
             if i % 2:
                 seen.add(group)
         out.append((re.compile(pattern), template))

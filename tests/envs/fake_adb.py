@@ -9,7 +9,6 @@ import socketserver
 import struct
 import threading
 
-
 from agentgym.envs.device.core import Event
 from agentgym.envs.device.phone import Phone
 from agentgym.envs.device.state import setting
@@ -101,5 +100,3 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def _fail(self, reason: str) -> None:
         self.wfile.write(b"FAIL" + f"{len(reason):04x}".encode() + reason.encode())
-
-

@@ -20,8 +20,8 @@ from agentgym.envs.device.judge import same
 from agentgym.envs.device.noise import LEVELS, loading, popup
 from agentgym.envs.device.phone import Phone
 from agentgym.envs.device.searcher import read_screen
-from agentgym.envs.device.tasks import templates
 from agentgym.envs.device.tasks import make as make_task
+from agentgym.envs.device.tasks import templates
 from fake_adb import FakeAdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -187,7 +187,15 @@ def test_malformed_text_never_raises(text: str) -> None:
 def test_invalid_says_so_and_changes_nothing() -> None:
     env, _ = start("edit_contact")
     before = phone_of(env).state
-    for text in ("click 99", "open Nowhere", 'type "words"', "jump", '{"action_type":"fly"}', '{"action_type":4}', "[]"):
+    for text in (
+        "click 99",
+        "open Nowhere",
+        'type "words"',
+        "jump",
+        '{"action_type":"fly"}',
+        '{"action_type":4}',
+        "[]",
+    ):
         observation, *_, info = env.step(text)
         assert info["invalid"] and not info["changed"] and observation.startswith("Nothing happens.\n")
     assert phone_of(env).state == before
@@ -280,7 +288,10 @@ def test_changed_tells_whether_the_screen_is_another_one() -> None:
 def test_splits_have_names_of_their_own_and_tasks_are_reproducible() -> None:
     assert make_task("add_contact", "train", 5) == make_task("add_contact", "train", 5)
     assert make_task("add_contact", "train", 5) != make_task("add_contact", "train", 5, seed=1)
-    held = {s: {r[0] for i in range(40) for r in make_task("add_contact", s, i).start.db["contacts"]} for s in ("train", "test")}
+    held = {
+        s: {r[0] for i in range(40) for r in make_task("add_contact", s, i).start.db["contacts"]}
+        for s in ("train", "test")
+    }
     assert not held["train"] & held["test"]
 
 
@@ -322,7 +333,7 @@ def test_pixels_show_every_element_and_the_change_of_a_switch() -> None:
     assert before.shape == (600, 270, 3) and before.dtype == np.uint8
     env.step("click 1")
     after = env.pixels()
-    assert 0 < np.mean((before.astype(float) - after) ** 2)
+    assert np.mean((before.astype(float) - after) ** 2) > 0
     left, top, right, bottom = (v // 4 for v in env.backend.screen().elements[1].box)
     changed = np.argwhere((before != after).any(axis=2))
     assert changed.min(axis=0)[0] >= top and changed.max(axis=0)[0] < bottom
@@ -334,7 +345,11 @@ def test_answers_are_compared_by_what_they_say() -> None:
 
 
 def test_errors_name_the_value_and_the_fix() -> None:
-    for options, said in (({"level": "L9"}, "L9.*L0"), ({"noise": "loud"}, "ladder, none"), ({"finish": "x"}, "status")):
+    for options, said in (
+        ({"level": "L9"}, "L9.*L0"),
+        ({"noise": "loud"}, "ladder, none"),
+        ({"finish": "x"}, "status"),
+    ):
         with pytest.raises(ValueError, match=said):
             make("device", **options)
     with pytest.raises(ValueError, match="test/00003-L3-edit_contact"):
