@@ -1,38 +1,43 @@
 """A user who is wrong in the same way every time: what offline data should be collected with.
 
 Mistakes that are merely random average out, and cloning them greedily recovers the oracle; a habit does not. On a share
-of the pages this user prefers one wrong button, always the same one whatever the task, and mostly follows it.
+of the pages this user prefers one wrong action, always the same one whatever the task, and mostly follows it.
 """
 
 from __future__ import annotations
 
 import random
 import zlib
+from collections.abc import Sequence
 
 from ..core import Info, TextEnv
 from .noise import uniform
 from .searcher import read_screen
 
 
-def habit(seed: int, observation: str, p_wrong: float) -> str | None:
-    """Return the wrong click that a user prefers on a page, None where it has no bad habit there.
+def habit(seed: int, observation: str, admissible: Sequence[str], p_wrong: float) -> str | None:
+    """Return the wrong action that a user prefers on a page, None where it has no bad habit there.
+
+    A habit is to press one button, to type the first text that comes to mind into one field, or to think that all is done.
 
     Args:
         seed: the user.
         observation: the screen as text.
+        admissible: what can be done now.
         p_wrong: the share of pages with a bad habit, in [0, 1].
-    >>> habit(0, "[0] title Network\\n[1] switch Wi-Fi: on", p_wrong=1.0)
+    >>> habit(0, "[0] title Network\n[1] switch Wi-Fi: on", ["click 1"], p_wrong=1.0)
     'click 1'
     """
     screen = read_screen(observation)
-    if screen.page == "loading" or _chance(seed, screen.page, "") >= p_wrong:
+    if _chance(seed, screen.page, "") >= p_wrong:
         return None
-    liked = [
-        (_chance(seed, screen.page, e.text), i)
-        for i, e in enumerate(screen.elements)
-        if e.kind in ("button", "switch", "radio")
-    ]
-    return f"click {max(liked)[1]}" if liked else None
+    liked = [(_chance(seed, screen.page, "done"), "done")] if "done" in admissible and screen.page != "home" else []
+    for i, e in enumerate(screen.elements):
+        verb = f"type {i} " if e.kind == "edit" else f"click {i}"
+        action = next((a for a in admissible if a.startswith(verb)), None) if e.kind != "item" else None
+        if action is not None:
+            liked.append((_chance(seed, screen.page, e.text), action))
+    return max(liked)[1] if liked else None
 
 
 def _chance(seed: int, page: str, label: str) -> float:
@@ -68,7 +73,7 @@ class Habitual:
         """Return the next action."""
         if self.admissible and self.rng.random() < self.p_slip:
             return self.rng.choice(self.admissible)
-        wrong = habit(self.seed, self.observation, self.p_wrong)
+        wrong = habit(self.seed, self.observation, self.admissible, self.p_wrong)
         if wrong is not None and self.rng.random() < self.p_follow:
             return wrong
         plan = self.env.privileged().actions

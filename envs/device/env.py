@@ -49,7 +49,7 @@ class DeviceEnv(TextEnv):
     >>> env = DeviceEnv()
     >>> observation, info = env.reset(options={"task": "test/00003-L0-ringtone_here"})
     >>> info["goal"], env.privileged().actions
-    ('Choose "Waves" as the Ringtone.', ('click 4',))
+    ('Choose "Chime" as the Ringtone.', ('click 1',))
 
     level: "all" or levels such as "L2" or "L2,L3". noise: `ladder` (level 5 is rough, the rest still), or `none`, `light`,
     `heavy` for all; its seed, noise_seed, is apart from the tasks', tasks_seed. train, valid, test: sizes of the splits.

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from .apps import book
 
 _MASK = (1 << 64) - 1
-NONE = MappingProxyType[str, str]({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import Privileged
+from ..core import SPLITS, Privileged
 from . import noise as noises
 from .apps import book
 from .core import CLAIMS, Event, Screen, Verdict
@@ -21,7 +21,7 @@ from .noise import Noise
 from .oracle import advice, pending
 from .screen import SIZE, build
 from .state import ROWS_SHOWN, Dialog, Frame, State, do, frame, over, push
-from .tasks import SPLITS, Task, make, templates
+from .tasks import Task, make, templates
 
 PLAN_LIMIT = 80
 _ID = re.compile(r"(train|valid|test)/(\d{5})-L(\d)-(\w+)")
@@ -107,24 +107,21 @@ class Phone:
         self.size = SIZE
         self.apps = tuple(book().starts)
         self.noise, self.noise_seed, self.tasks_seed = noise, noise_seed, tasks_seed
-        self._kinds = [t for t in templates().values() if t.level in levels]
-        self._sizes = sizes
+        kinds = [f"L{t.level}-{t.name}" for t in templates().values() if t.level in levels]
+        self._ids = {s: tuple(f"{s}/{i:05d}-{kinds[i % len(kinds)]}" for i in range(n)) for s, n in sizes.items()}
         self._task: Task | None = None
         self._state = State({})
         self._t = self._key = 0
         self._noise = Noise()
+        self._labels: Mapping[str, str] = {}
         self._screen: Screen | None = None
         self._verdict: Verdict | None = None
 
-    def tasks(self, split: str) -> list[str]:
+    def tasks(self, split: str) -> tuple[str, ...]:
         """Return ids such as `test/00003-L3-edit_contact`; the templates take turns."""
         if split not in SPLITS:
             raise ValueError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
-        kinds = self._kinds
-        return [
-            f"{split}/{i:05d}-L{kinds[i % len(kinds)].level}-{kinds[i % len(kinds)].name}"
-            for i in range(self._sizes[split])
-        ]
+        return self._ids[split]
 
     def begin(self, task: str) -> str:
         """Set the phone to the start of a task."""
@@ -139,6 +136,7 @@ class Phone:
         self._noise = noises.LEVELS[rough]
         digest = hashlib.sha256(f"noise {self.noise_seed} {task}".encode()).digest()
         self._key = int.from_bytes(digest[:8], "big")
+        self._labels = noises.labels(self._noise, self._key)
         self._screen = self._verdict = None
         return self._task.goal
 
@@ -155,7 +153,7 @@ class Phone:
         return self._state
 
     def _show(self, state: State) -> Screen:
-        return build(state, noises.labels(self._noise, self._key))
+        return build(state, self._labels)
 
     def _after(self, state: State, event: Event, screen: Screen, t: int) -> tuple[State, bool]:
         after, known = react(state, event, screen)
@@ -174,8 +172,11 @@ class Phone:
         before = self._state
         self._state, known = self._after(before, event, self.screen(), self._t)
         self._t += 1
-        if self._state is not before:
-            self._screen = self._verdict = None
+        now = self._state
+        if now is not before:
+            self._screen = None
+            if now.db is not before.db or now.claim or self.task.at:  # nothing else bears on the verdict
+                self._verdict = None
         return known
 
     def verdict(self) -> Verdict:
@@ -231,6 +232,7 @@ class Phone:
     def load(self, saved: object) -> None:
         """Return to a saved state."""
         self._task, self._state, self._t, self._key, self._noise = cast("tuple[Task, State, int, int, Noise]", saved)
+        self._labels = noises.labels(self._noise, self._key)
         self._screen = self._verdict = None
 
     def close(self) -> None:

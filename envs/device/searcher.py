@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from ..core import Info
 from .apps import Button, Page, book
@@ -17,6 +18,7 @@ from .screen import SIZE
 from .tasks import Template, templates
 
 _LINE = re.compile(r"\[(\d+)\] (\w+)(\*?) (.*)")
+Slots = Mapping[str, Sequence[Any]]
 _SLOT = re.compile(r"\{([\w.]+)\}")
 
 
@@ -42,12 +44,14 @@ def read_screen(text: str) -> Screen:
 def _patterns() -> tuple[tuple[re.Pattern[str], Template], ...]:
     out = []
     for template in templates().values():
+        flips = [book().settings[s] for s in template.flip]
+        legal = {"label": [v[0] for v in flips], "value": [o for v in flips for o in v[1:]]}
         seen: set[str] = set()
-        parts = _SLOT.split(template.goal)
         pattern = ""
-        for i, part in enumerate(parts):
+        for i, part in enumerate(_SLOT.split(template.goal)):
             group = part.replace(".", "__")
-            pattern += re.escape(part) if i % 2 == 0 else f"(?P={group})" if group in seen else f'(?P<{group}>[^"]+?)'
+            words = "|".join(map(re.escape, legal.get(part, ()))) or '[^"]+?'
+            pattern += re.escape(part) if i % 2 == 0 else f"(?P={group})" if group in seen else f"(?P<{group}>{words})"
             if i % 2:
                 seen.add(group)
         out.append((re.compile(pattern), template))
@@ -63,9 +67,7 @@ def read_goal(goal: str) -> tuple[Template, dict[str, str]]:
     """
     for pattern, template in _patterns():
         if m := pattern.fullmatch(goal):
-            words = {k.replace("__", "."): v for k, v in m.groupdict().items()}
-            if "label" not in words or words["label"] in {book().settings[s][0] for s in template.flip}:
-                return template, words
+            return template, {k.replace("__", "."): v for k, v in m.groupdict().items()}
     raise ValueError(f"goal {goal!r} has none of the phone's templates: the searching expert cannot read it")
 
 
@@ -81,7 +83,7 @@ class Errand:
 def errands(goal: str) -> list[Errand]:
     """Return what a goal asks for, in order; what must be read first is written as "{r.field}"."""
     template, words = read_goal(goal)
-    slots = (template.pick or {}) | (template.absent or {})
+    slots: Slots = {**(template.pick or {}), **(template.absent or {})}
     out: list[Errand] = []
     if template.source:
         record, known = _record(template.source, slots, words)
@@ -106,14 +108,14 @@ def _said(text: str, words: Mapping[str, str]) -> str:
     return _SLOT.sub(lambda m: words.get(m[1], m[0]), text)
 
 
-def _record(key: str, slots: Mapping[str, object], words: Mapping[str, str]) -> tuple[Page, dict[str, str]]:
+def _record(key: str, slots: Slots, words: Mapping[str, str]) -> tuple[Page, dict[str, str]]:
     """Return the page of a picked row, and what the goal says about the row."""
-    table, *rest = slots[key]  # type: ignore[misc]
+    table, *rest = slots[key]
     told = {k: _said(v, words) for k, v in rest[0].items()} if rest else {}
     return record_of(table), told | {k.split(".")[1]: v for k, v in words.items() if k.startswith(f"{key}.")}
 
 
-def _adding(table: str, row: Mapping[str, str], slots: Mapping[str, object], words: Mapping[str, str]) -> Intent:
+def _adding(table: str, row: Mapping[str, str], slots: Slots, words: Mapping[str, str]) -> Intent:
     for page in book().pages.values():
         if page.table == table and page.insert is not None and page.insert.items() <= row.items():
             return Fill(page.id, {f: row[f] for f in page.fields})

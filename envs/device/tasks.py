@@ -16,7 +16,6 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
-from ..core import SPLITS as SPLITS
 from .apps import Row, book, data, named
 from .state import Db, Fact, Frame, State, difference, frame, merged, replaced, setting, with_row, with_setting
 

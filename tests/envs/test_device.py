@@ -128,7 +128,7 @@ def test_three_grammars_do_the_same() -> None:
         for _ in range(12):
             screen = env.backend.screen()
             edits = [i for i, e in enumerate(screen.elements) if e.kind == "edit" and not e.value]
-            taps = [i for i, e in enumerate(screen.elements) if e.act]
+            taps = [i for i, e in enumerate(screen.elements) if e.act] or [0]
             event = rng.choice([
                 Event("tap", rng.choice(taps)), Event("tap", rng.choice(taps)), Event("back"), Event("home"),
                 Event("enter"), Event("scroll", text="down"), Event("scroll", text="up"),
@@ -210,7 +210,7 @@ def test_collateral_damage_is_seen_and_can_be_undone() -> None:
     labels = [e.text for e in env.backend.screen().elements]
     wrong = next(i for i in (1, 2, 3) if labels[i] != book().settings[other[0]][0])
     *_, over, _, info = env.step(f"click {wrong}")
-    assert not over and info["damage"] == () and len(env.verdict().damage) == 1
+    assert not over and info["damage"] == () and env.verdict().damage
     right = labels.index(book().settings[other[0]][0])
     *_, over, _, info = env.step(f"click {right}")
     assert not over and not info["success"] and info["score"] < 1
