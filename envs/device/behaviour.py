@@ -25,7 +25,7 @@ def habit(seed: int, observation: str, admissible: Sequence[str], p_wrong: float
         observation: the screen as text.
         admissible: what can be done now.
         p_wrong: the share of pages with a bad habit, in [0, 1].
-    >>> habit(0, "[0] title Network\n[1] switch Wi-Fi: on", ["click 1"], p_wrong=1.0)
+    >>> habit(0, "[0] title Network\\n[1] switch Wi-Fi: on", ["click 1"], p_wrong=1.0)
     'click 1'
     """
     screen = read_screen(observation)
@@ -33,9 +33,11 @@ def habit(seed: int, observation: str, admissible: Sequence[str], p_wrong: float
         return None
     liked = [(_chance(seed, screen.page, "done"), "done")] if "done" in admissible and screen.page != "home" else []
     for i, e in enumerate(screen.elements):
-        verb = f"type {i} " if e.kind == "edit" else f"click {i}"
-        action = next((a for a in admissible if a.startswith(verb)), None) if e.kind != "item" else None
-        if action is not None:
+        if e.kind == "edit":
+            action = next((a for a in admissible if a.startswith(f"type {i} ")), "")
+        else:
+            action = f"click {i}" if e.kind != "item" else ""
+        if action in admissible:
             liked.append((_chance(seed, screen.page, e.text), action))
     return max(liked)[1] if liked else None
 

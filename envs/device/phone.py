@@ -157,7 +157,7 @@ class Phone:
 
     def _after(self, state: State, event: Event, screen: Screen, t: int) -> tuple[State, bool]:
         after, known = react(state, event, screen)
-        if self._noise.p_popup or self._noise.p_slow or after.busy:
+        if not after.claim and (self._noise.p_popup or self._noise.p_slow):
             after = disturb(after, self._noise, self._key, t, after.top.page != state.top.page)
         return after, known
 
