@@ -89,7 +89,7 @@ def _button(raw: dict[str, Any]) -> Button:
 def _page(id: str, raw: dict[str, Any]) -> Page:
     buttons = tuple(_button(b) for b in raw.pop("buttons", ()))
     links = tuple((label, page) for label, page in raw.pop("links", ()))
-    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
     return Page(id=id, buttons=buttons, links=links, **plain)
 
 
