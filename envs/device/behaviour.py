@@ -54,7 +54,7 @@ class Habitual:
     """
 
     def __init__(
-        self, env: TextEnv, seed: int = 0, p_wrong: float = 0.5, p_follow: float = 0.6, p_slip: float = 0.05
+        self, env: TextEnv, seed: int = 0, p_wrong: float = 0.7, p_follow: float = 0.7, p_slip: float = 0.05
     ) -> None:
         for name, p in (("p_wrong", p_wrong), ("p_follow", p_follow), ("p_slip", p_slip)):
             if not 0 <= p <= 1:
