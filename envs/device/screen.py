@@ -67,7 +67,7 @@ def _record(state: State, page: Page, labels: Mapping[str, str], out: list[Eleme
 
 
 def _settings(state: State, page: Page, out: list[Element]) -> None:
-    values = dict(state.db["settings"])
+    values = {key: value for key, value in state.db["settings"]}
     for name in page.settings:
         label, *options = book().settings[name]
         now = values[name]
