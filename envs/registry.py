@@ -41,6 +41,7 @@ _SPECS: dict[str, Spec] = {
     "contextual-bandit": Spec("contextual-bandit", ".bandits:ContextualBanditEnv", "a film for every user, by trying"),
     "reasoning": Spec("reasoning", ".reasoning:ReasoningEnv", "problems with a verifier and feedback, in k attempts"),
     "webshop": Spec("webshop", ".webshop:WebShopEnv", "shopping by instruction: search, compare, choose options, buy"),
+    "device": Spec("device", ".device:DeviceEnv", "a phone with thirteen apps: settings, forms, search, questions"),
 }
 _Env = TypeVar("_Env", bound=type[TextEnv])
 
