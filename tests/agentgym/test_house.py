@@ -37,7 +37,7 @@ def test_the_package_list_is_complete() -> None:
         for r in FLOORS[:-1]
         for p in (ROOT / r).rglob("__init__.py")
     }
-    data = {"agentgym.agents.weights.tiny", "agentgym.envs.alfworld.data"}
+    data = {"agentgym.agents.weights.tiny", "agentgym.envs.alfworld.data", "agentgym.envs.overcooked.layouts"}
     assert set(tools["packages"]) == folders | data | {"agentgym"}
     assert set(tools["package-dir"]) == set(tools["packages"])
     for package, patterns in tools["package-data"].items():
