@@ -147,7 +147,7 @@ class Controller:
             taken[poses[i] >> 2], chosen[i] = i, STAY
             return False
 
-        for i in order:
+        for i in sorted(order, key=lambda i: goals[i] is None):
             if i not in chosen:
                 place(i, None)
         for i, goal in enumerate(goals):

@@ -176,7 +176,8 @@ class OvercookedEnv(TeamEnv):
         points, shaped = self._tick_low(words) if self.mode == "low" else self._run_macros(words)
         over = self.variant == "read" and self.now.soups >= self.target
         rewards = {a: points + self.shaping * s for a, s in zip(self.possible_agents, shaped, strict=True)}
-        return self._told()[0], rewards, over, not over and self.now.tick >= self.horizon, self._told()[1]
+        observations, infos = self._told()
+        return observations, rewards, over, not over and self.now.tick >= self.horizon, infos
 
     def _tick_low(self, words: list[str]) -> tuple[int, tuple[int, ...]]:
         wrong = tuple(bool(w) and w not in ACTIONS for w in words)
