@@ -17,6 +17,7 @@ from .errors import unknown
 
 if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
     from .overcooked import OvercookedEnv
+    from .roco.env import RocoEnv
     from .team import TeamEnv
 
 
@@ -42,6 +43,9 @@ class Spec:
 _SPECS: dict[str, Spec] = {
     "alfworld": Spec("alfworld", ".alfworld:AlfworldEnv", "household tasks in text: find, clean, heat, cool, place"),
     "overcooked": Spec("overcooked", ".overcooked:OvercookedEnv", "cooks share a kitchen and deliver soups", 2),
+    "roco-sweep": Spec("roco-sweep", ".roco:SweepEnv", "a dustpan and a broom clear a floor together", 2),
+    "roco-sandwich": Spec("roco-sandwich", ".roco:SandwichEnv", "two arms stack a sandwich, one PUT at a time", 2),
+    "roco-sort": Spec("roco-sort", ".roco:SortEnv", "three arms hand cubes along to their panels", 3),
 }
 _Env = TypeVar("_Env", bound="type[TextEnv] | type[TeamEnv]")
 
@@ -134,6 +138,8 @@ def options(id: str) -> dict[str, inspect.Parameter]:
 
 @overload
 def make(id: Literal["overcooked"], **kwargs: Any) -> OvercookedEnv: ...
+@overload
+def make(id: Literal["roco-sweep", "roco-sandwich", "roco-sort"], **kwargs: Any) -> RocoEnv: ...
 @overload
 def make(id: str, **kwargs: Any) -> TextEnv: ...
 def make(id: str, **kwargs: Any) -> TextEnv | TeamEnv:
