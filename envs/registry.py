@@ -155,6 +155,21 @@ def make(id: str, **kwargs: Any) -> TextEnv | TeamEnv:
     return spec(id).load()(**kwargs)
 
 
+def make_single(id: str, **kwargs: Any) -> TextEnv:
+    """Return an environment of one agent by name.
+
+    Raises:
+        LookupError: as `make`; or several agents act in it.
+    """
+    env: TextEnv | TeamEnv = make(id, **kwargs)
+    if isinstance(env, TextEnv):
+        return env
+    raise LookupError(
+        f"env {id!r}: {len(env.possible_agents)} agents act in it, and train, eval and play are for one; "
+        f"step it in Python: agentgym.make({id!r})"
+    )
+
+
 def listing() -> list[dict[str, Any]]:
     """Return a row for every registered world: id, summary, agents, split sizes, extra, whether it runs here."""
     rows = []

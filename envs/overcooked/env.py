@@ -161,28 +161,30 @@ class OvercookedEnv(TeamEnv):
         return self._target or usual
 
     def _begin(self, task: str) -> tuple[Texts, Infos]:
-        try:
-            split, name, number = task.split("/")
-            cells = _places(self._kitchens[name].engine.layout)[split][int(number)]
-        except (ValueError, KeyError, IndexError, AttributeError):
-            raise ValueError(f"task {task!r}: write it as env.tasks('test') does: {self.tasks('test')[0]!r}") from None
+        if not any(task in self.tasks(split) for split in SPLITS):
+            raise ValueError(f"task {task!r}: write it as env.tasks('test') does: {self.tasks('test')[0]!r}")
+        split, name, number = task.split("/")
+        cells = _places(self._kitchens[name].engine.layout)[split][int(number)]
         self._task, self._name = task, name
         n = len(self.possible_agents)
         self._now = Moment(self.kitchen.engine.start(cells), (None,) * n, (0,) * n, ("",) * n, (False,) * n)
         return self._told()
 
     def _act(self, actions: Texts) -> tuple[Texts, dict[str, float], bool, bool, Infos]:
-        words = [said(actions[a]).lower() if a in actions else "" for a in self.possible_agents]
+        words = [said(actions[a]).lower() if a in actions else None for a in self.possible_agents]
         points, shaped = self._tick_low(words) if self.mode == "low" else self._run_macros(words)
         over = self.variant == "read" and self.now.soups >= self.target
         rewards = {a: points + self.shaping * s for a, s in zip(self.possible_agents, shaped, strict=True)}
         observations, infos = self._told()
         return observations, rewards, over, not over and self.now.tick >= self.horizon, infos
 
-    def _tick_low(self, words: list[str]) -> tuple[int, tuple[int, ...]]:
-        wrong = tuple(bool(w) and w not in ACTIONS for w in words)
+    def _tick_low(self, words: list[str | None]) -> tuple[int, tuple[int, ...]]:
+        known = [w is None or w in ACTIONS for w in words]
         joint = [ACTIONS.index(w) if w in ACTIONS else STAY for w in words]
-        heard = tuple(f"No action is {w[:60]!a}; you stay." if bad else "" for w, bad in zip(words, wrong, strict=True))
+        heard = tuple(
+            "" if ok else f"No action is {(w or '')[:60]!a}; you stay." for w, ok in zip(words, known, strict=True)
+        )
+        wrong = tuple(not ok for ok in known)
         self._now = replace(self.now, heard=heard, invalid=wrong)
         return self._tick(joint)
 
@@ -193,7 +195,7 @@ class OvercookedEnv(TeamEnv):
         self._now = replace(was, state=state, tick=was.tick + 1, soups=soups)
         return sum(earned), shaped
 
-    def _run_macros(self, words: list[str]) -> tuple[int, tuple[int, ...]]:
+    def _run_macros(self, words: list[str | None]) -> tuple[int, tuple[int, ...]]:
         for i, word in enumerate(words):
             self._decide(i, word)
         engine, start = self.kitchen.engine, self.now.tick
@@ -209,17 +211,17 @@ class OvercookedEnv(TeamEnv):
             if any(ended) or ripe or now.tick >= self.horizon or now.tick - start >= _STEP_TICKS:
                 return total, tuple(int(s) for s in shaped)
 
-    def _decide(self, i: int, word: str) -> None:
+    def _decide(self, i: int, word: str | None) -> None:
         now = self.now
         wrong = False
         heard = ""
         doing, since = now.doing[i], now.since[i]
-        chosen = self.kitchen.possible(now.state, i).get(word)
+        chosen = self.kitchen.possible(now.state, i).get(word) if word else None
         if chosen is not None:
             doing, since = chosen, since if chosen == doing else now.tick
         elif word == WAIT:
             doing = None
-        elif word and not (word == CONTINUE and doing is not None):
+        elif word is not None and not (word == CONTINUE and doing is not None):
             wrong = True
             heard = f"Not possible now: {word[:60]!a}; you {'go on' if doing else 'wait'}."
         self._now = replace(

@@ -67,6 +67,8 @@ class RocoEnv(TeamEnv):
     @property
     def rules(self) -> Rules[Any]:
         """The rules of the running episode."""
+        if self._now is None:
+            raise RuntimeError("no episode is running: call reset() first")
         return self._instances[self._task.split("/")[0]][self._task]
 
     @property
@@ -77,10 +79,11 @@ class RocoEnv(TeamEnv):
         return self._now
 
     def _begin(self, task: str) -> tuple[Texts, Infos]:
-        if task not in self._instances.get(str(task).split("/")[0], {}):
+        rules = self._instances.get(str(task).split("/")[0], {}).get(task)
+        if rules is None:
             raise ValueError(f"task {task!r}: write it as env.tasks('test') does: {self.tasks('test')[0]!r}")
         self._task = task
-        self._now = Moment(self.rules.start())
+        self._now = Moment(rules.start())
         return self._told()
 
     def verify(self, actions: Texts) -> dict[str, str]:

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from agentgym.envs import Unknown, make, registry
+from agentgym.envs import Unknown, make, make_single, registry
+from agentgym.envs.check import check
 from agentgym.envs.overcooked import OvercookedEnv
 from agentgym.envs.overcooked.engine import ACTIONS, Engine
 from agentgym.envs.overcooked.env import PAR
 from agentgym.envs.overcooked.layout import PAPER, Layout, load, parse
 from agentgym.envs.overcooked.search import optimum
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
@@ -200,6 +201,7 @@ def test_every_listed_action_is_valid_and_same_actions_bring_the_same_episode(mo
 
 
 @settings(max_examples=150, deadline=None)
+@example("", "macro")
 @given(st.text(max_size=60), st.sampled_from(["macro", "low"]))
 def test_bad_text_never_raises_and_is_marked_for_its_author_alone(text: str, mode: str) -> None:
     env = OvercookedEnv(layout="cramped_room", mode=mode)
@@ -296,6 +298,15 @@ def test_it_is_made_and_listed_by_name() -> None:
     assert env.possible_agents == ["chef_0", "chef_1"]
     row = next(r for r in registry.listing() if r["id"] == "overcooked")
     assert (row["agents"], row["available"], row["splits"]["test"]) == (2, True, 10)
+
+
+def test_it_passes_the_conformance_check_for_teams() -> None:
+    assert not [c for c in check(lambda: make("overcooked", horizon=60)) if c.passed is not True]
+
+
+def test_what_is_for_one_agent_refuses_a_team() -> None:
+    with pytest.raises(LookupError, match="2 agents act in it"):
+        make_single("overcooked")
 
 
 def test_errors_name_the_value_and_the_fix(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from agentgym.envs import Unknown, make, registry
+from agentgym.envs.check import check
 from agentgym.envs.roco import SandwichEnv, SortEnv, SweepEnv, sandwich, sort, sweep
 from agentgym.envs.roco.env import RocoEnv
 from agentgym.envs.roco.rules import Rules
@@ -69,10 +70,10 @@ def test_every_instance_can_be_solved_within_the_limit_and_no_split_shares_one(i
 
 
 @pytest.mark.parametrize("id", ENVS)
-def test_pettingzoo_accepts_it(id: str, recwarn: pytest.WarningsRecorder) -> None:
+def test_pettingzoo_and_our_conformance_check_accept_it(id: str) -> None:
     parallel_api_test(make(id), num_cycles=40)
     parallel_seed_test(ENVS[id], num_cycles=20)
-    assert not [w for w in recwarn if "agent" in str(w.message).lower()]
+    assert not [c for c in check(ENVS[id]) if c.passed is not True]
 
 
 @pytest.mark.parametrize(
