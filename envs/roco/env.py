@@ -13,7 +13,7 @@ from ..core import SPLITS, Info, Privileged
 from ..errors import unknown
 from ..team import Infos, TeamEnv, Texts, said
 from . import sandwich, sort, sweep
-from .rules import WAIT, Joint, Rules
+from .rules import ROUNDS, WAIT, Joint, Rules
 
 VIEWS = ("partial", "global")
 _TASKS: dict[str, Any] = {"sweep": sweep, "sandwich": sandwich, "sort": sort}
@@ -47,7 +47,7 @@ class RocoEnv(TeamEnv):
 
     family: ClassVar[str] = "sweep"
 
-    def __init__(self, *, view: str = "partial", dense: bool = False, max_steps: int = 15) -> None:
+    def __init__(self, *, view: str = "partial", dense: bool = False, max_steps: int = ROUNDS) -> None:
         if view not in VIEWS:
             raise unknown("view", view, VIEWS)
         if max_steps < 1:

@@ -9,6 +9,7 @@ from itertools import product
 from typing import ClassVar, Generic, TypeVar
 
 WAIT = "WAIT"
+ROUNDS = 15  # the limit of the papers
 Joint = tuple[str, ...]
 S = TypeVar("S", bound=Hashable)
 
@@ -31,8 +32,17 @@ class Rules(ABC, Generic[S]):
         """Return what a robot may do if the others play along; WAIT is always among it."""
 
     @abstractmethod
+    def why(self, state: S, i: int, action: str) -> str:
+        """Return why a robot may not do what is not among its options."""
+
+    @abstractmethod
+    def clash(self, state: S, joint: Joint) -> dict[int, str]:
+        """Return why actions that are options do not go together, by the robot at fault; nothing if they do."""
+
     def faults(self, state: S, joint: Joint) -> dict[int, str]:
         """Return why a joint plan is rejected, by the robot at fault; nothing if it is accepted."""
+        wrong = {i: self.why(state, i, a) for i, a in enumerate(joint) if a not in self.options(state, i)}
+        return wrong or self.clash(state, joint)
 
     @abstractmethod
     def apply(self, state: S, joint: Joint) -> S:
@@ -59,7 +69,7 @@ class Rules(ABC, Generic[S]):
                     plan.append(joint)
                 return plan[::-1]
             for joint in product(*(self.options(here, i) for i in range(len(self.robots)))):
-                if not self.faults(here, joint) and (there := self.apply(here, joint)) not in came:
+                if not self.clash(here, joint) and (there := self.apply(here, joint)) not in came:
                     came[there] = (here, joint)
                     edge.append(there)
         raise AssertionError("every state of these tasks can still reach the goal")

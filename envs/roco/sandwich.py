@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import ClassVar, NamedTuple
 
-from .rules import WAIT, Joint, Rules, words
+from .rules import ROUNDS, WAIT, Joint, Rules, words
 
 BOARD, TABLE = "cutting_board", "table"
 SIDES = {  # kitchen -> Chad's (right) and Dave's (left) food
@@ -59,16 +59,13 @@ class Sandwich(Rules[Kitchen]):
         fits = state.stacked < len(self.recipe) and self.recipe[state.stacked] == held
         return (WAIT, f"PUT {held} {TABLE}", *([f"PUT {held} {self._below(state)}"] if fits else []))
 
-    def faults(self, state: Kitchen, joint: Joint) -> dict[int, str]:
-        """Return why a joint plan is rejected."""
-        found = {
-            i: self._why(state, i, action) for i, action in enumerate(joint) if action not in self.options(state, i)
-        }
-        if not found and all(a.startswith("PUT") for a in joint):
-            return dict.fromkeys(range(2), "only one robot can PUT at a time")
-        return found
+    def clash(self, state: Kitchen, joint: Joint) -> dict[int, str]:
+        """Return whether both PUT."""
+        both = all(a.startswith("PUT") for a in joint)
+        return dict.fromkeys(range(2), "only one robot can PUT at a time") if both else {}
 
-    def _why(self, state: Kitchen, i: int, action: str) -> str:
+    def why(self, state: Kitchen, i: int, action: str) -> str:
+        """Return why a robot may not do what is not among its options."""
         robot, (verb, food, onto) = self.robots[i], [*action.split(), "", "", ""][:3]
         if verb not in ("PICK", "PUT") or food not in SIDES[self.kitchen][0] + SIDES[self.kitchen][1]:
             return f"{robot} has no such action; write PICK food, PUT food target or WAIT"
@@ -131,11 +128,11 @@ LEVELS: dict[str, Sandwich] = {  # 1 and 2 are not published: ours follow the pa
 
 
 def others() -> list[Sandwich]:
-    """Return the instances that are no published level: the same lengths, other fillings in other orders."""
+    """Return the instances that are no published level: the same lengths, other fillings, made in the usual limit."""
     found = []
     for n in range(40):
         for kitchen, lengths in (("small", (1, 3, 5)), ("large", (7,))):
             fillings = [f for side in SIDES[kitchen] for f in side if not f.startswith("bread")]
             fillings.sort(key=lambda f: sha256(f"{n} {f}".encode()).digest())
             found += [Sandwich(("bread_slice1", *fillings[:k], "bread_slice2"), kitchen) for k in lengths]
-    return [s for s in dict.fromkeys(found) if s not in LEVELS.values()]
+    return [s for s in dict.fromkeys(found) if s not in LEVELS.values() and len(s.plan(s.start())) <= ROUNDS]

@@ -44,23 +44,18 @@ class Sort(Rules[Panels]):
             ),
         )
 
-    def faults(self, state: Panels, joint: Joint) -> dict[int, str]:
-        """Return why a joint plan is rejected."""
-        found = {
-            i: self._why(state, i, action) for i, action in enumerate(joint) if action not in self.options(state, i)
-        }
-        if not found and set(joint) == {WAIT}:
+    def clash(self, state: Panels, joint: Joint) -> dict[int, str]:
+        """Return whether nobody moves, or two pick one cube."""
+        if set(joint) == {WAIT}:
             return dict.fromkeys(range(3), "not all robots can WAIT at once")
         taken: dict[str, int] = {}
         for i, action in enumerate(joint):
-            cube = action.split()[1] if action != WAIT and i not in found else ""
-            if cube in taken:
-                found[i] = f"{self.robots[i]} cannot PICK {cube}: {self.robots[taken[cube]]} does"
-            elif cube:
-                taken[cube] = i
-        return found
+            if action != WAIT and (first := taken.setdefault(action.split()[1], i)) != i:
+                return {i: f"{self.robots[i]} cannot PICK {action.split()[1]}: {self.robots[first]} does"}
+        return {}
 
-    def _why(self, state: Panels, i: int, action: str) -> str:
+    def why(self, state: Panels, i: int, action: str) -> str:
+        """Return why a robot may not do what is not among its options."""
         robot, parts = self.robots[i], action.split()
         panels = {f"panel{n}": n for n in range(1, 8)}
         if len(parts) != 4 or parts[::2] != ["PICK", "PLACE"] or parts[1] not in CUBES or parts[3] not in panels:

@@ -60,29 +60,26 @@ class Sweep(Rules[Floor]):
             return (WAIT, *moves, *(["DUMP"] if state.pan else []))
         return (WAIT, *moves, *(f"SWEEP {c}" for c in lying if c == state.at[1]))
 
-    def faults(self, state: Floor, joint: Joint) -> dict[int, str]:
-        """Return why a joint plan is rejected."""
-        found = {}
-        for i, (robot, action) in enumerate(zip(self.robots, joint, strict=True)):
-            if action not in self.options(state, i):
-                found[i] = self._why(state, robot, i, action)
-        if not found and joint[1].startswith("SWEEP"):
-            cube = joint[1].split()[1]
-            if joint[0] != WAIT:
-                found[0] = "Alice must WAIT while Bob SWEEPs"
-            elif state.at[0] != cube:
-                found[1] = f"Bob cannot SWEEP {cube}: Alice's dustpan is not at it"
-        return found
+    def clash(self, state: Floor, joint: Joint) -> dict[int, str]:
+        """Return why a SWEEP finds no dustpan."""
+        if not joint[1].startswith("SWEEP"):
+            return {}
+        if joint[0] != WAIT:
+            return {0: "Alice must WAIT while Bob SWEEPs"}
+        if state.at[0] != state.at[1]:
+            return {1: f"Bob cannot SWEEP {state.at[1]}: Alice's dustpan is not at it"}
+        return {}
 
-    def _why(self, state: Floor, robot: str, i: int, action: str) -> str:
+    def why(self, state: Floor, i: int, action: str) -> str:
+        """Return why a robot may not do what is not among its options."""
         verb, _, cube = action.partition(" ")
         if action == "DUMP" and i == 0:
             return "Alice cannot DUMP: the dustpan is empty"
         if verb == "SWEEP" and i == 1 and cube in self.cubes:
             return f"Bob cannot SWEEP {cube}: he is not at it, or it is off the table"
         if verb == "MOVE":
-            return f"{robot} cannot MOVE to {cube or 'nothing'}: the target must be a cube on the table"
-        return f"{robot} has no such action; write {'DUMP' if i == 0 else 'SWEEP cube'}, MOVE cube or WAIT"
+            return f"{self.robots[i]} cannot MOVE to {cube or 'nothing'}: the target must be a cube on the table"
+        return f"{self.robots[i]} has no such action; write {'DUMP' if i == 0 else 'SWEEP cube'}, MOVE cube or WAIT"
 
     def apply(self, state: Floor, joint: Joint) -> Floor:
         """Return the state after an accepted plan."""
