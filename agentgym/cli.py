@@ -154,7 +154,7 @@ def play(
 ) -> None:
     """Play yourself; the episode is recorded."""
     from .agents.scripted import HumanAgent
-    from .envs import make
+    from .envs import make, make_single
     from .memory import memory_maker
     from .memory.core import Turn
     from .memory.store import append
@@ -162,7 +162,7 @@ def play(
     from .training.rollout import rollout
 
     kwargs = settings(env, _pairs(set_))
-    world = make(env, **kwargs)
+    world = make_single(env, **kwargs)
 
     def ask(turn: Turn) -> str:
         typer.echo(f"\n{turn.observation}")

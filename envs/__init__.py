@@ -2,9 +2,10 @@
 
 from .core import CHARSET, SPLITS, Info, Privileged, Searcher, TextEnv
 from .errors import Unknown, unknown
-from .registry import listing, make, options, register, spec
+from .registry import listing, make, make_single, options, register, spec
 
 __all__ = [
-    "CHARSET", "SPLITS", "Info", "Privileged", "Searcher", "TextEnv", "Unknown", "listing", "make", "options",
+    "CHARSET", "SPLITS", "Info", "Privileged", "Searcher", "TextEnv", "Unknown", "listing", "make",
+    "make_single", "options",
     "register", "spec", "unknown",
 ]  # fmt: skip

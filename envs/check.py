@@ -8,13 +8,17 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from gymnasium.utils.env_checker import check_env
 
 from .core import SPLITS, Privileged, TextEnv
 
+if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
+    from .team import TeamEnv
+
 BAD = ("", " ", "\n", "xyzzy", "go to", "take the " * 40, "{}[]()\"'\\", "go to bed 999", "ACTION: look")
-_SECRET = ("privileged", "oracle", "solution", "walkthrough", "expert", "answer", "optimal")
+SECRET = ("privileged", "oracle", "solution", "walkthrough", "expert", "answer", "optimal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +30,15 @@ class Check:
     detail: str = ""
 
 
-def check(make: Callable[[], TextEnv], seed: int = 0) -> list[Check]:
+def check(make: Callable[[], TextEnv | TeamEnv], seed: int = 0) -> list[Check]:
     """Return what holds of an environment and what does not."""
+    if not isinstance(make(), TextEnv):
+        from .check_team import check_team
+
+        return check_team(cast("Callable[[], TeamEnv]", make), seed)
+    alone = cast("Callable[[], TextEnv]", make)
     return [
-        _try(name, run, make, seed)
+        attempt(name, lambda run=run: run(alone, seed))  # type: ignore[misc]
         for name, run in (
             ("gymnasium check_env", _gymnasium),
             ("splits are disjoint", _splits),
@@ -46,16 +55,18 @@ def check(make: Callable[[], TextEnv], seed: int = 0) -> list[Check]:
     ]
 
 
-def _try(name: str, run: Callable[[Callable[[], TextEnv], int], str], make: Callable[[], TextEnv], seed: int) -> Check:
+def attempt(name: str, run: Callable[[], str]) -> Check:
+    """Return the line of one check, whatever it raises."""
     try:
-        return Check(name, True, run(make, seed))
+        return Check(name, True, run())
     except Exception as error:  # a user's environment may raise anything: that is what is reported
         if type(error) is LookupError:  # how TextEnv says that a world does not offer something; a KeyError is a fault
             return Check(name, None, str(error))
         return Check(name, False, f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}")
 
 
-def _expect(holds: bool, otherwise: str) -> None:
+def expect(holds: bool, otherwise: str) -> None:
+    """Raise what is said `otherwise`."""
     if not holds:
         raise ValueError(otherwise)
 
@@ -72,8 +83,8 @@ def _splits(make: Callable[[], TextEnv], seed: int) -> str:
     ids = {s: set(env.tasks(s)) for s in SPLITS}
     for a, b in (("train", "valid"), ("train", "test"), ("valid", "test")):
         shared = ids[a] & ids[b]
-        _expect(not shared, f"{a} and {b} share {sorted(shared)[:1]}")
-    _expect(all(ids.values()), "a split has no task")
+        expect(not shared, f"{a} and {b} share {sorted(shared)[:1]}")
+    expect(all(ids.values()), "a split has no task")
     return ", ".join(f"{s} {len(v)}" for s, v in ids.items())
 
 
@@ -102,8 +113,8 @@ def _info(make: Callable[[], TextEnv], seed: int) -> str:
         info = row[-1]
         assert isinstance(info, dict)
         missing = {"goal", "admissible", "success", "score", "task"} - set(info)
-        _expect(not missing, f"info lacks {sorted(missing)}")
-        _expect(0 <= info["score"] <= 1, f"score {info['score']} is outside [0, 1]")
+        expect(not missing, f"info lacks {sorted(missing)}")
+        expect(0 <= info["score"] <= 1, f"score {info['score']} is outside [0, 1]")
     return ""
 
 
@@ -113,14 +124,14 @@ def _leak(make: Callable[[], TextEnv], seed: int) -> str:
     alone = _walk(env, task, seed, 20)
     for row in alone:
         assert isinstance(row[-1], dict)
-        bad = [k for k in row[-1] if any(s in k.lower() for s in _SECRET)]
-        _expect(not bad, f"info carries {bad}: give it through privileged()")
-        _expect(not any(isinstance(v, Privileged) for v in row[-1].values()), "info carries a Privileged")
+        bad = [k for k in row[-1] if any(s in k.lower() for s in SECRET)]
+        expect(not bad, f"info carries {bad}: give it through privileged()")
+        expect(not any(isinstance(v, Privileged) for v in row[-1].values()), "info carries a Privileged")
     try:
         watched = _walk(env, task, seed, 20, look=env.privileged)
     except LookupError:
         return "the world has no privileged state"
-    _expect(alone == watched, "asking for the privileged state changes what the agent sees")
+    expect(alone == watched, "asking for the privileged state changes what the agent sees")
     return "the episode is the same with and without a teacher"
 
 
@@ -137,9 +148,9 @@ def _replay(make: Callable[[], TextEnv], seed: int) -> str:
     spec = json.loads(json.dumps(plain))
     env = make()
     first, _ = env.reset(seed=spec["seed"], options={"task": spec["task"]})
-    _expect(first == rows[0][0], "the first observation differs")
+    expect(first == rows[0][0], "the first observation differs")
     for n, (action, seen) in enumerate(zip(spec["actions"], spec["seen"], strict=True)):
-        _expect(list(env.step(action)[:4]) == seen, f"step {n}, {action!r}, differs")
+        expect(list(env.step(action)[:4]) == seen, f"step {n}, {action!r}, differs")
     return f"{len(spec['actions'])} steps"
 
 
@@ -147,7 +158,7 @@ def _determinism(make: Callable[[], TextEnv], seed: int) -> str:
     one, two = make(), make()
     for task in (one.tasks("train")[0], one.tasks("test")[-1]):
         first, again, other = _walk(one, task, seed), _walk(one, task, seed), _walk(two, task, seed)
-        _expect(first == again == other, f"task {task!r}: two episodes differ")
+        expect(first == again == other, f"task {task!r}: two episodes differ")
     return ""
 
 
@@ -158,7 +169,7 @@ def _bad_text(make: Callable[[], TextEnv], seed: int) -> str:
     _, info = env.reset(seed=seed, options={"task": task})
     for text in [*BAD, *("".join(map(chr, rng.choices(range(32, 0x2FFF), k=rng.randrange(40)))) for _ in range(200))]:
         *_, terminated, truncated, info = env.step(text)
-        _expect("invalid" in info, "info lacks 'invalid' after a step")
+        expect("invalid" in info, "info lacks 'invalid' after a step")
         if terminated or truncated:
             env.reset(seed=seed, options={"task": task})
     return ""
@@ -184,7 +195,7 @@ def _fork(make: Callable[[], TextEnv], seed: int) -> str:
         plan = [rng.choice(list(info["admissible"] or BAD))]
         first = env.step(plan[0])
         env.restore(saved)
-        _expect(env.step(plan[0]) == first, "the fork went another way")
+        expect(env.step(plan[0]) == first, "the fork went another way")
         info = first[-1]
         if first[2] or first[3]:
             break
@@ -200,10 +211,10 @@ def _oracle(make: Callable[[], TextEnv], seed: int) -> str:
         n = 0
         while not info["success"]:
             plan = env.privileged().actions
-            _expect(bool(plan), f"task {task!r}: no plan after {n} steps")
+            expect(bool(plan), f"task {task!r}: no plan after {n} steps")
             _, _, terminated, truncated, info = env.step(plan[0])
             n += 1
-            _expect(not (terminated or truncated) or info["success"], f"task {task!r}: the oracle failed")
+            expect(not (terminated or truncated) or info["success"], f"task {task!r}: the oracle failed")
         lengths.append(n)
     return f"{sum(lengths) / len(lengths):.1f} steps a task"
 

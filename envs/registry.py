@@ -10,28 +10,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .core import SPLITS, TextEnv
 from .errors import unknown
 
+if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
+    from .overcooked import OvercookedEnv
+    from .roco.env import RocoEnv
+    from .team import TeamEnv
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A registered world: where its class is, one line on its rules, and the extra that it needs."""
+    """A registered world: where its class is, one line on its rules, how many act in it, and the extra that it needs."""
 
     id: str
-    entry: str | type[TextEnv]
+    entry: str | type[TextEnv] | type[TeamEnv]
     summary: str
     agents: int = 1
     extra: str | None = None
 
-    def load(self) -> type[TextEnv]:
+    def load(self) -> type[TextEnv] | type[TeamEnv]:
         """Import the class."""
         if not isinstance(self.entry, str):
             return self.entry
         module, name = self.entry.split(":")
-        loaded: type[TextEnv] = getattr(importlib.import_module(module, __package__), name)
+        loaded: type[TextEnv] | type[TeamEnv] = getattr(importlib.import_module(module, __package__), name)
         return loaded
 
 
@@ -42,8 +47,12 @@ _SPECS: dict[str, Spec] = {
     "reasoning": Spec("reasoning", ".reasoning:ReasoningEnv", "problems with a verifier and feedback, in k attempts"),
     "webshop": Spec("webshop", ".webshop:WebShopEnv", "shopping by instruction: search, compare, choose options, buy"),
     "device": Spec("device", ".device:DeviceEnv", "a phone with thirteen apps: settings, forms, search, questions"),
+    "overcooked": Spec("overcooked", ".overcooked:OvercookedEnv", "cooks share a kitchen and deliver soups", 2),
+    "roco-sweep": Spec("roco-sweep", ".roco:SweepEnv", "a dustpan and a broom clear a floor together", 2),
+    "roco-sandwich": Spec("roco-sandwich", ".roco:SandwichEnv", "two arms stack a sandwich, one PUT at a time", 2),
+    "roco-sort": Spec("roco-sort", ".roco:SortEnv", "three arms hand cubes along to their panels", 3),
 }
-_Env = TypeVar("_Env", bound=type[TextEnv])
+_Env = TypeVar("_Env", bound="type[TextEnv] | type[TeamEnv]")
 
 
 @overload
@@ -69,6 +78,10 @@ def register(
     return keep
 
 
+def _team(cls: type) -> int:
+    return int(getattr(cls, "team", 1))
+
+
 def _first_line(cls: type, id: str) -> str:
     return (inspect.getdoc(cls) or id).split("\n")[0]
 
@@ -90,7 +103,7 @@ def spec(id: str) -> Spec:
     installed = _entry_points()
     if id in installed:
         cls = installed[id].load()
-        return Spec(id, cls, _first_line(cls, id))
+        return Spec(id, cls, _first_line(cls, id), _team(cls))
     raise unknown("env", id, {*_SPECS, *installed})
 
 
@@ -107,11 +120,16 @@ def _from_file(id: str) -> Spec:
         module = importlib.util.module_from_spec(loader)
         sys.modules[module_name] = module
         loader.loader.exec_module(module)
-    classes = [n for n, v in vars(module).items() if inspect.isclass(v) and issubclass(v, TextEnv) and v is not TextEnv]
+    classes = [n for n, v in vars(module).items() if inspect.isclass(v) and _is_world(v)]
     if name not in classes:
         raise unknown(f"class in {path.name}", name, classes)
     cls = getattr(module, name)
-    return Spec(id, cls, _first_line(cls, name))
+    return Spec(id, cls, _first_line(cls, name), _team(cls))
+
+
+def _is_world(cls: type) -> bool:
+    """Whether a class is a world: below TextEnv, or below TeamEnv, whose name alone is asked for to keep it unimported."""
+    return any(b is TextEnv or b.__name__ == "TeamEnv" for b in cls.__mro__[1:])
 
 
 def options(id: str) -> dict[str, inspect.Parameter]:
@@ -123,8 +141,14 @@ def options(id: str) -> dict[str, inspect.Parameter]:
     }
 
 
-def make(id: str, **kwargs: Any) -> TextEnv:
-    """Return an environment by name.
+@overload
+def make(id: Literal["overcooked"], **kwargs: Any) -> OvercookedEnv: ...
+@overload
+def make(id: Literal["roco-sweep", "roco-sandwich", "roco-sort"], **kwargs: Any) -> RocoEnv: ...
+@overload
+def make(id: str, **kwargs: Any) -> TextEnv: ...
+def make(id: str, **kwargs: Any) -> TextEnv | TeamEnv:
+    """Return an environment by name; one of several agents is a TeamEnv, which PettingZoo knows as a ParallelEnv.
 
     Raises:
         LookupError: the name or a keyword is unknown; names the nearest legal one.
@@ -136,6 +160,21 @@ def make(id: str, **kwargs: Any) -> TextEnv:
     return spec(id).load()(**kwargs)
 
 
+def make_single(id: str, **kwargs: Any) -> TextEnv:
+    """Return an environment of one agent by name.
+
+    Raises:
+        LookupError: as `make`; or several agents act in it.
+    """
+    env: TextEnv | TeamEnv = make(id, **kwargs)
+    if isinstance(env, TextEnv):
+        return env
+    raise LookupError(
+        f"env {id!r}: {len(env.possible_agents)} agents act in it, and train, eval and play are for one; "
+        f"step it in Python: agentgym.make({id!r})"
+    )
+
+
 def listing() -> list[dict[str, Any]]:
     """Return a row for every registered world: id, summary, agents, split sizes, extra, whether it runs here."""
     rows = []
@@ -144,7 +183,7 @@ def listing() -> list[dict[str, Any]]:
         try:
             one = spec(name)
             row |= {"summary": one.summary, "agents": one.agents, "extra": one.extra}
-            env = one.load()()
+            env = make(name)
             row |= {"splits": {s: len(env.tasks(s)) for s in SPLITS}, "available": True}
         except ImportError:
             row |= {"splits": {}, "available": False}

@@ -12,8 +12,8 @@ import numpy as np
 
 from ..agents.core import Agent, PrivilegedAgent
 from ..agents.scripted import OracleAgent, RandomAgent, SearcherAgent
-from ..envs import make, options
-from ..envs.core import Searcher, TextEnv
+from ..envs import make, make_single, options
+from ..envs.core import Searcher
 from ..envs.errors import unknown
 from ..memory import memory_maker
 from ..memory.core import Counter, count_words
@@ -112,7 +112,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Play an agent on a split and return the evaluation object; `keep` is handed the trajectories."""
     kwargs = env_kwargs or {}
-    world: TextEnv = make(env, **kwargs)
+    world = make_single(env, **kwargs)
     tasks = list(world.tasks(split))
     if episodes is not None:
         if episodes < 1:

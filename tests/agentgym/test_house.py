@@ -39,6 +39,7 @@ def test_the_package_list_is_complete() -> None:
     }
     data = {"agentgym.agents.weights.tiny", "agentgym.envs.alfworld.data", "agentgym.envs.webshop.data"}
     data = {"agentgym.agents.weights.tiny", "agentgym.envs.alfworld.data", "agentgym.envs.device.data"}
+    data = {"agentgym.agents.weights.tiny", "agentgym.envs.alfworld.data", "agentgym.envs.overcooked.layouts"}
     assert set(tools["packages"]) == folders | data | {"agentgym"}
     assert set(tools["package-dir"]) == set(tools["packages"])
     for package, patterns in tools["package-data"].items():
