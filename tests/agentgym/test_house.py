@@ -37,9 +37,10 @@ def test_the_package_list_is_complete() -> None:
         for r in FLOORS[:-1]
         for p in (ROOT / r).rglob("__init__.py")
     }
-    data = {"agentgym.agents.weights.tiny", "agentgym.envs.alfworld.data", "agentgym.envs.webshop.data"}
-    data = {"agentgym.agents.weights.tiny", "agentgym.envs.alfworld.data", "agentgym.envs.device.data"}
-    data = {"agentgym.agents.weights.tiny", "agentgym.envs.alfworld.data", "agentgym.envs.overcooked.layouts"}
+    data = {
+        "agentgym.agents.weights.tiny", "agentgym.envs.alfworld.data", "agentgym.envs.device.data",
+        "agentgym.envs.overcooked.layouts", "agentgym.envs.webshop.data",
+    }  # fmt: skip
     assert set(tools["packages"]) == folders | data | {"agentgym"}
     assert set(tools["package-dir"]) == set(tools["packages"])
     for package, patterns in tools["package-data"].items():
