@@ -411,7 +411,7 @@ def pretrain(
     if name != "tiny":
         raise unknown("model to pre-train,", name, ["tiny"])
     plan = Pretraining(seed=seed, compiled=compiled)
-    plan = replace(plan, **{k: v for k, v in (("steps", steps), ("episodes", episodes)) if v is not None})
+    plan = replace(plan, steps=steps or plan.steps, episodes=episodes or plan.episodes)
     record = run(make("alfworld", train=plan.games), plan, out, lambda row: _say(json.dumps(row)))
     typer.echo(f"{out}: {record['parameters']:,} parameters, data {record['data_sha256']}")
 

@@ -134,7 +134,7 @@ def fit(
         if not bool(torch.isfinite(loss)):
             raise FloatingPointError(f"critic loss {float(loss)} at step {step + 1} of {steps}: lower lr={lr}")
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         if (step + 1) % every == 0:
             with torch.no_grad():

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,12 +51,13 @@ class HashedFeatures:
     def __call__(self, states: Sequence[str], actions: Sequence[str] | None = None) -> Half:
         """Return the features, shape (n, size)."""
         out = np.zeros((len(states), self.size), dtype=np.float32)
-        for row, (state, action) in enumerate(zip(states, actions or [None] * len(states), strict=True)):
+        for row, (state, action) in enumerate(zip(states, actions or repeat(None, len(states)), strict=True)):
             for feature in _features(state, action):
                 slot, sign = _slot(feature, self.size)
                 out[row, slot] += sign
         norms = np.linalg.norm(out, axis=1, keepdims=True)
-        return (out / np.maximum(norms, 1e-6)).astype(np.float16)
+        halves: Half = (out / np.maximum(norms, 1e-6)).astype(np.float16)
+        return halves
 
 
 def _features(state: str, action: str | None) -> list[str]:
@@ -150,7 +152,7 @@ class CachedFeatures:
 
     def __call__(self, states: Sequence[str], actions: Sequence[str] | None = None) -> Half:
         """Return the features, shape (n, size), computing and keeping those that are new."""
-        keys = [self._key(s, a) for s, a in zip(states, actions or [None] * len(states), strict=True)]
+        keys = [self._key(s, a) for s, a in zip(states, actions or repeat(None, len(states)), strict=True)]
         new = list({k: i for i, k in enumerate(keys) if k not in self._rows}.values())
         self.hits += len(keys) - len(new)
         self.misses += len(new)
