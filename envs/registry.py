@@ -37,6 +37,7 @@ class Spec:
 
 _SPECS: dict[str, Spec] = {
     "alfworld": Spec("alfworld", ".alfworld:AlfworldEnv", "household tasks in text: find, clean, heat, cool, place"),
+    "sql": Spec("sql", ".sql:SqlEnv", "questions answered by queries on read-only SQLite databases, after InterCode"),
 }
 _Env = TypeVar("_Env", bound=type[TextEnv])
 
