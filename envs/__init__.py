@@ -1,10 +1,10 @@
 """The worlds: text in, text out. They know nothing of memory, agents or training."""
 
 from .core import CHARSET, SPLITS, Info, Privileged, Searcher, TextEnv
-from .errors import Unknown, unknown
+from .errors import Unavailable, Unknown, unknown
 from .registry import listing, make, options, register, spec
 
 __all__ = [
-    "CHARSET", "SPLITS", "Info", "Privileged", "Searcher", "TextEnv", "Unknown", "listing", "make", "options",
+    "CHARSET", "SPLITS", "Info", "Privileged", "Searcher", "TextEnv", "Unavailable", "Unknown", "listing", "make", "options",
     "register", "spec", "unknown",
 ]  # fmt: skip

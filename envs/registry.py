@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from .core import SPLITS, TextEnv
-from .errors import unknown
+from .errors import Unavailable, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,9 @@ class Spec:
 
 _SPECS: dict[str, Spec] = {
     "alfworld": Spec("alfworld", ".alfworld:AlfworldEnv", "household tasks in text: find, clean, heat, cool, place"),
+    "bash": Spec(
+        "bash", ".bash:BashEnv", "files found, read and changed by shell commands in a sandbox, after InterCode"
+    ),
     "sql": Spec("sql", ".sql:SqlEnv", "questions answered by queries on read-only SQLite databases, after InterCode"),
 }
 _Env = TypeVar("_Env", bound=type[TextEnv])
@@ -142,7 +145,7 @@ def listing() -> list[dict[str, Any]]:
             row |= {"summary": one.summary, "agents": one.agents, "extra": one.extra}
             env = one.load()()
             row |= {"splits": {s: len(env.tasks(s)) for s in SPLITS}, "available": True}
-        except ImportError:
+        except (ImportError, Unavailable):
             row |= {"splits": {}, "available": False}
         rows.append(row)
     return rows
