@@ -13,9 +13,10 @@ Row = tuple[object, ...]
 
 MAX_ROWS = 10_000
 MAX_CHARACTERS = 1_000_000
+MAX_HEAP = 512 * 2**20  # of all SQLite in this process: SQLite has no limit for a connection alone
 _EVERY = 10_000
 _LIMITS = {
-    sqlite3.SQLITE_LIMIT_LENGTH: 65_536,
+    sqlite3.SQLITE_LIMIT_LENGTH: 16_384,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 8_192,
     sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 100,
     sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 20,
@@ -61,7 +62,8 @@ class Database:
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         for name, most in _LIMITS.items():
             connection.setlimit(name, most)
-        connection.execute("PRAGMA query_only=ON")
+        for pragma in ("temp_store=MEMORY", f"hard_heap_limit={MAX_HEAP}", "query_only=ON"):
+            connection.execute(f"PRAGMA {pragma}")
         connection.set_authorizer(_may)
         connection.set_progress_handler(self._stop, _EVERY)
 
@@ -120,7 +122,9 @@ class Database:
                 size += sum(len(v) for v in row if isinstance(v, (str, bytes)))
                 if len(rows) > MAX_ROWS or size > MAX_CHARACTERS:
                     return Result(error=f"the result is over {MAX_ROWS:,} rows or {MAX_CHARACTERS:,} characters")
-        except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, MemoryError) as error:
+        except MemoryError:
+            return Result(error="stopped: the query needs too much memory")
+        except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
             return Result(error=_reason(str(error)))
         if cursor.description is None:
             return Result(error="not a query: write one SELECT statement")

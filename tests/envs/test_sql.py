@@ -95,6 +95,21 @@ def test_rewards_are_intercodes(given: Result | None, gold: Result, expected: fl
     assert reward(given, gold) == pytest.approx(expected)
 
 
+def test_rewards_equal_an_independent_count_with_scipys_tau() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    rng = random.Random(1)
+    for _ in range(300):
+        a, g = (answer(*rng.choices("abcd", k=rng.randrange(1, 6))) for _ in range(2))
+        rows = [[str(r) for r in x.rows] for x in (a, g)]
+        shared = [min(rows[0].count(v), rows[1].count(v)) for v in sorted({*rows[0], *rows[1]})]
+        union = sum(max(rows[0].count(v), rows[1].count(v)) for v in {*rows[0], *rows[1]})
+        quota = dict(zip(sorted({*rows[0], *rows[1]}), shared, strict=True))
+        kept = [[v for i, v in enumerate(r) if r[:i].count(v) < quota[v]] for r in rows]
+        tau = stats.kendalltau(*kept).statistic if len(kept[0]) > 1 else float("nan")
+        expected = sum(shared) / union if tau != tau else round(tau * sum(shared) / union, 2)
+        assert reward(a, g) == pytest.approx(expected, abs=0.0101)
+
+
 def test_a_wrong_order_costs_reward_but_no_score_below_zero() -> None:
     env = SqlEnv()
     env.reset(options={"task": "test/00002-hard"})
@@ -147,6 +162,8 @@ def test_a_write_attempt_is_refused_in_words_and_counts_as_invalid() -> None:
         "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT SUM(n) FROM c",
         "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n FROM c",
         "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT hex(zeroblob(30000)) FROM c",
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT 400000) "
+        "SELECT COUNT(*) FROM (SELECT n, hex(zeroblob(8000)) AS x FROM c ORDER BY x LIMIT 400000)",
         "SELECT hex(zeroblob(2000000000))",
         "SELECT " + "(" * 300 + "1" + ")" * 300,
         "SELECT " + "1," * 20_000 + "1",
