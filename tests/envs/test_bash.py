@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import stat
 import time
@@ -65,6 +66,58 @@ def test_every_pattern_prints_or_changes_something() -> None:
         done = one.run(task.gold, "/testbed")
         one.close()
         assert done.code == 0 and (done.output.strip() or changes(task.tree, one.tree)), task.gold
+
+
+def parts(task: generate.Task) -> tuple[dict[str, str], list[str]]:
+    """Return the texts of the files and the folders, by full path."""
+    texts = {f"/testbed/{p}": e.data.decode() for p, e in task.tree.items() if stat.S_ISREG(e.mode)}
+    return texts, [f"/testbed/{p}" for p, e in task.tree.items() if stat.S_ISDIR(e.mode)]
+
+
+MEANINGS = {
+    r"how many \.(\w+) files there are in (\S+) and": lambda f, d, ext, at: str(
+        sum(p.startswith(at + "/") and p.endswith("." + ext) for p in f)
+    ),
+    r"how many times the word (\w+) occurs in (\S+)\.$": lambda f, d, word, at: str(f[at].split().count(word)),
+    r"how many lines of (\S+) contain (\w+)\.$": lambda f, d, at, word: str(
+        sum(word in line for line in f[at].splitlines())
+    ),
+    r"how many folders there are below (\S+),": lambda f, d, at: str(sum(p.startswith(at + "/") for p in d)),
+    r"of the empty folders under": lambda f, d: "\n".join(
+        sorted(p for p in d if not any(q.startswith(p + "/") for q in (*f, *d)))
+    ),
+    r"the largest file": lambda f, d: max(f, key=lambda p: len(f[p])),
+    r"contain the word (\w+), sorted": lambda f, d, word: "\n".join(sorted(p for p in f if word in f[p].split())),
+    r"may execute": lambda f, d: "\n".join(sorted(p for p in f if p.endswith(".sh"))),
+    r"Print line (\d+) of (\S+)\.$": lambda f, d, n, at: f[at].splitlines()[int(n) - 1],
+    r"the sum of the column amount of (\S+)\.$": lambda f, d, at: str(
+        sum(int(row.split(",")[2]) for row in f[at].splitlines()[1:])
+    ),
+    r"the last (\d+) lines of (\S+) in reverse": lambda f, d, n, at: "\n".join(f[at].splitlines()[: -int(n) - 1 : -1]),
+    r"empty file called (\S+) into each folder directly inside (\S+)\.$": lambda f, d, name, at: {
+        f"{p}/{name}" for p in d if p.rpartition("/")[0] == at
+    },
+    r"Rename (\S+) to (\S+)\.$": lambda f, d, old, new: {old, new},
+    r"Delete all \.(\w+) files in (\S+) and": lambda f, d, ext, at: {
+        p for p in f if p.startswith(at + "/") and p.endswith("." + ext)
+    },
+    r"Write the sorted lines of \S+ to the new file (\S+)\.$": lambda f, d, new: {new},
+    r"Make the folder (\S+) and copy (\S+) into": lambda f, d, at, p: {at, f"{at}/{p.rpartition('/')[2]}"},
+    r"Add a line that says \w+ to the end of (\S+)\.$": lambda f, d, at: {at},
+}
+
+
+@sandboxed
+@pytest.mark.parametrize("pattern", MEANINGS)
+def test_the_gold_command_does_what_the_words_say(pattern: str) -> None:
+    tasks = (generate.make("test", i) for i in range(600))
+    task, found = next((t, m) for t in tasks if (m := re.search(pattern, t.text)))
+    meant = MEANINGS[pattern](*parts(task), *found.groups())
+    one = Sandbox(task.tree)
+    said = one.run(task.gold, "/testbed").output.strip()
+    changed = {f"/testbed/{p}" for p in changes(task.tree, one.tree)}
+    one.close()
+    assert (said, changed) == ((meant, set()) if isinstance(meant, str) else ("", meant))
 
 
 @sandboxed
