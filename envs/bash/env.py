@@ -99,7 +99,7 @@ class BashEnv(TextEnv):
     def _set(self, tree: Tree) -> None:
         if self._sandbox is None:
             self._sandbox = Sandbox(tree, self.seconds)
-        elif self._sandbox.tree != tree:
+        else:
             self._sandbox.reset(tree)
 
     def _act(self, action: str) -> tuple[str, float, bool, Info]:

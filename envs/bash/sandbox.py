@@ -142,7 +142,7 @@ class Sandbox:
         return Outcome(text, code, last if last.startswith(ROOT) else folder)
 
     def _spawn(self, command: str, folder: str, output: int, place: int) -> tuple[int, str | None]:
-        limits = _LIMITS.format(seconds=self._seconds)
+        limits = _LIMITS.format(seconds=self._seconds + 1)
         script = f'{limits}; cd -- "$1" 2>/dev/null; trap \'pwd -P >&{place}\' EXIT; eval "$2"'
         arguments = (
             _bwrap(), *_BASE, *_system(), *_END, "--bind", str(self._folder), ROOT, "--remount-ro", "/", "--chdir", ROOT,
