@@ -10,6 +10,10 @@ class Unknown(LookupError):
     """A name that nothing answers to."""
 
 
+class Unavailable(RuntimeError):
+    """A world that this machine cannot run, and what would let it."""
+
+
 def unknown(what: str, name: str, legal: Iterable[str]) -> Unknown:
     """Return the error for an unknown name, with the nearest legal one first.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .core import SPLITS, TextEnv
-from .errors import unknown
+from .errors import Unavailable, unknown
 
 if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
     from .overcooked import OvercookedEnv
@@ -51,6 +51,10 @@ _SPECS: dict[str, Spec] = {
     "roco-sweep": Spec("roco-sweep", ".roco:SweepEnv", "a dustpan and a broom clear a floor together", 2),
     "roco-sandwich": Spec("roco-sandwich", ".roco:SandwichEnv", "two arms stack a sandwich, one PUT at a time", 2),
     "roco-sort": Spec("roco-sort", ".roco:SortEnv", "three arms hand cubes along to their panels", 3),
+    "bash": Spec(
+        "bash", ".bash:BashEnv", "files found, read and changed by shell commands in a sandbox, after InterCode"
+    ),
+    "sql": Spec("sql", ".sql:SqlEnv", "questions answered by queries on read-only SQLite databases, after InterCode"),
 }
 _Env = TypeVar("_Env", bound="type[TextEnv] | type[TeamEnv]")
 
@@ -185,7 +189,7 @@ def listing() -> list[dict[str, Any]]:
             row |= {"summary": one.summary, "agents": one.agents, "extra": one.extra}
             env = make(name)
             row |= {"splits": {s: len(env.tasks(s)) for s in SPLITS}, "available": True}
-        except ImportError:
+        except (ImportError, Unavailable):
             row |= {"splits": {}, "available": False}
         rows.append(row)
     return rows

@@ -1,0 +1,5 @@
+"""Bash: commands on a tree of files, inside a sandbox."""
+
+from .env import BashEnv
+
+__all__ = ["BashEnv"]

@@ -1,0 +1,200 @@
+"""Bash as a TextEnv."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import cast
+
+from gymnasium import spaces
+
+from ..core import CHARSET, Info, Privileged, TextEnv
+from ..plain import plain
+from . import generate
+from .generate import KINDS, ROOT, Task
+from .reward import reward
+from .sandbox import Sandbox, require
+from .tree import Change, Tree, changes
+
+_LINE = "Your task is to work in bash on the files under /testbed, then submit."
+_LONGEST = 4096
+_UNPARSED = re.compile(r"^bash: (eval: )?line \d+: (syntax error|unexpected EOF)", re.MULTILINE)
+
+
+class BashEnv(TextEnv):
+    """Files found, read and changed by shell commands, after InterCode.
+
+    Observation: the task first; then what a command printed, `(no output)` where nothing.
+    Actions: one bash command line, or `submit`. The folder carries over from one to the next; shell variables, processes
+    and /tmp do not. A command that bash cannot find or parse is invalid. One that outlives its time, or leaves more than
+    4 MB or 1,000 files, is stopped and leaves the files as they were.
+    Reward: 0 until `submit`; then InterCode's (`reward.py`): a third for which files changed, a third for their content,
+    a third for the last output. Score is the same; success is a reward of 1. Terminates on `submit`; truncates after 10
+    steps.
+    Tasks: count, find, text, edit, move, chain. `train` and `valid` share themes and no tree; `test` has themes of its own.
+    Privileged: the gold command, as long as it still leads to the goal.
+    Source: InterCode, arXiv 2306.14898. Ours: bubblewrap instead of a container; `generated` trees and tasks. Needs
+    bubblewrap (Debian: `apt-get install bubblewrap`); without it nothing runs. Files are dated by the step that changed
+    them, so that a replay shows the same; what a command lists of its own changes, of /proc and of / differs.
+
+    >>> from .generate import make
+    >>> make("test", 0).text
+    'Print how many .md files there are in /testbed/domes and all folders below it.'
+
+    tasks_seed: of the generated tasks. seconds: the time of one command. train, valid, test: how many tasks a split lists.
+    """
+
+    summary = "files found, read and changed by shell commands in a sandbox, after InterCode; 10 steps"
+
+    def __init__(
+        self,
+        *,
+        tasks_seed: int = 0,
+        seconds: int = 10,
+        train: int = generate.SIZES["train"],
+        valid: int = generate.SIZES["valid"],
+        test: int = generate.SIZES["test"],
+        max_steps: int = 10,
+    ) -> None:
+        super().__init__(max_steps=max_steps)
+        if tasks_seed < 0:
+            raise ValueError(f"tasks_seed={tasks_seed}: needs 0 or more")
+        if seconds < 1:
+            raise ValueError(f"seconds={seconds}: needs at least 1")
+        require()
+        self.tasks_seed, self.seconds = tasks_seed, seconds
+        self.action_space = spaces.Text(max_length=_LONGEST, min_length=0, charset=CHARSET)
+        self._sizes = {"train": train, "valid": valid, "test": test}
+        self._sandbox: Sandbox | None = None
+        self._id = ""
+        self._task: Task | None = None
+        self._golds: dict[str, tuple[Mapping[str, Change], str]] = {}
+        self._folder, self._output, self._submitted = ROOT, "", False
+
+    def tasks(self, split: str) -> list[str]:
+        """Return a split's ids, such as `test/00003-edit`."""
+        if split not in self._sizes:
+            raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
+        return [f"{split}/{i:05d}-{KINDS[i % len(KINDS)]}" for i in range(self._sizes[split])]
+
+    def split_hash(self, split: str) -> str:
+        """Return a short hash of a split's tasks; tasks of another seed have another."""
+        base = super().split_hash(split)
+        return hashlib.sha256(f"{base} {self.tasks_seed}".encode()).hexdigest()[:12] if self.tasks_seed else base
+
+    def _find(self, task: str) -> Task:
+        found = re.fullmatch(r"(train|valid|test)/(\d{5,7})-([a-z]+)", task)
+        if not found or found[3] != KINDS[int(found[2]) % len(KINDS)]:
+            raise ValueError(f"task {task!r}: write it as env.tasks('test') does, for example 'test/00003-edit'")
+        return generate.make(found[1], int(found[2]), self.tasks_seed)
+
+    def _begin(self, task: str) -> tuple[str, Info]:
+        self._task, self._id = self._find(task), task
+        self._folder, self._output, self._submitted = ROOT, "", False
+        self._set(self._task.tree)
+        return f"{_LINE}\nTask: {self._task.text}", self._info(0.0)
+
+    def _set(self, tree: Tree) -> None:
+        if self._sandbox is None:
+            self._sandbox = Sandbox(tree, self.seconds)
+        else:
+            self._sandbox.reset(tree)
+
+    def _act(self, action: str) -> tuple[str, float, bool, Info]:
+        command = action.strip()
+        if command == "submit":
+            earned, self._submitted = self._earned(self._world().tree, self._output), True
+            return f"Submitted; the reward is {earned:.2f}.", earned, True, self._info(earned)
+        if fault := _fault(command):
+            return fault, 0.0, False, self._info(0.0, invalid=True)
+        done = self._world().run(command, self._folder, self._t + 1)
+        self._folder, self._output = done.folder, done.output
+        text = "\n".join(
+            part for part in (done.output.rstrip("\n"), f"[{done.stopped}]" if done.stopped else "") if part
+        )
+        unread = done.code in (126, 127) or (done.code in (1, 2) and _UNPARSED.search(done.output) is not None)
+        return plain(text, 4000) or "(no output)", 0.0, False, self._info(0.0, unread or done.stopped is not None)
+
+    def _gold(self) -> tuple[Mapping[str, Change], str]:
+        """Return what the gold command changes and prints, from a run in a sandbox of its own."""
+        if self._id not in self._golds:
+            if len(self._golds) >= 512:
+                self._golds.clear()
+            self._golds[self._id] = self._tried(self._now().tree)
+        return self._golds[self._id]
+
+    def _tried(self, tree: Tree) -> tuple[Mapping[str, Change], str]:
+        """Return what has changed since the start and what is printed if the gold command runs on a tree."""
+        sandbox = Sandbox(tree, self.seconds)
+        try:
+            done = sandbox.run(self._now().gold, ROOT)
+            return changes(self._now().tree, sandbox.tree), done.output
+        finally:
+            sandbox.close()
+
+    def _earned(self, tree: Tree, output: str) -> float:
+        return reward(changes(self._now().tree, tree), self._gold()[0], output, self._gold()[1])
+
+    def _info(self, earned: float, invalid: bool = False) -> Info:
+        task = self._now()
+        return Info(
+            goal=task.text, admissible=None, success=earned == 1.0, score=earned, task=self._id, kind=task.kind,
+            invalid=invalid,
+        )  # fmt: skip
+
+    def _now(self) -> Task:
+        if self._task is None:
+            raise RuntimeError("no task is set: call reset() first")
+        return self._task
+
+    def _world(self) -> Sandbox:
+        if self._sandbox is None:
+            raise RuntimeError("no task is set: call reset() first")
+        return self._sandbox
+
+    def privileged(self) -> Privileged:
+        """Return the gold command and what is still to be done; nothing, where it no longer leads to the goal."""
+        task, tree = self._now(), self._world().tree
+        gold, said = self._gold()
+        facts = (f"The command is: {task.gold}", f"It prints: {plain(said, 1000) or 'nothing'}")
+        if self._submitted:
+            return Privileged(facts, ())
+        if self._earned(tree, self._output) == 1.0:
+            return Privileged(facts, ("submit",), distance=1)
+        made, printed = self._tried(tree) if changes(task.tree, tree) else (gold, said)
+        leads = reward(made, gold, printed, said) == 1.0
+        return Privileged(facts, (task.gold, "submit") if leads else (), distance=2 if leads else None)
+
+    def snapshot(self) -> object:
+        """Return the state: the files, the folder and the last output."""
+        return (
+            self._id, self._task, self._world().tree, self._folder, self._output, self._submitted, self._t, self._open,
+            self._last,
+        )  # fmt: skip
+
+    def restore(self, snapshot: object) -> None:
+        """Return to a snapshot."""
+        saved = cast("tuple[str, Task, Tree, str, str, bool, int, bool, str]", snapshot)
+        self._id, self._task, tree, self._folder, self._output, self._submitted = saved[:6]
+        self._t, self._open, self._last = saved[6:]
+        self._set(tree)
+
+    def close(self) -> None:
+        """Remove the files."""
+        if self._sandbox is not None:
+            self._sandbox.close()
+            self._sandbox = None
+
+
+def _fault(command: str) -> str | None:
+    """Return why a text cannot be a command at all."""
+    if not command:
+        return "Error: no command"
+    if len(command) > _LONGEST:
+        return f"Error: {len(command):,} characters; a command has at most {_LONGEST:,}"
+    with suppress(UnicodeEncodeError):
+        if b"\0" not in command.encode():
+            return None
+    return "Error: not a text that bash can read"
