@@ -37,6 +37,11 @@ class Spec:
 
 _SPECS: dict[str, Spec] = {
     "alfworld": Spec("alfworld", ".alfworld:AlfworldEnv", "household tasks in text: find, clean, heat, cool, place"),
+    "textworld": Spec("textworld", ".textworld:TextworldEnv", "generated quests: find, carry, unlock, put"),
+    "babyai": Spec(
+        "babyai", ".babyai:BabyaiEnv", "grid rooms in sentences: go to, pick up, open, put next", extra="babyai"
+    ),
+    "nethack": Spec("nethack", ".nethack:NethackEnv", "the dungeon on a terminal's screen; needs nle"),
 }
 _Env = TypeVar("_Env", bound=type[TextEnv])
 
