@@ -243,8 +243,9 @@ class _TextArena:
         if done:
             self._env.state.current_player_id = 0  # so that it reads how the game ended, whoever ended it
         observation = self._read()[1]
-        rewards = self._env.close()[0] or {} if done else {}
-        return observation, float(rewards.get(0, 0.0)), bool(done), False, {"invalid": invalid}
+        rewards, ends = self._env.close() if done else ({}, {})
+        observation = observation or str(ends.get(0, {}).get("reason") or "")
+        return observation, float((rewards or {}).get(0, 0.0)), bool(done), False, {"invalid": invalid}
 
     def _wait(self) -> bool:
         """Let the other seats play until it is player 0's turn; return whether the game is over."""
