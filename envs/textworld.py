@@ -7,6 +7,7 @@ import copy
 import io
 import re
 import sys
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import lru_cache
@@ -144,13 +145,15 @@ class TextworldEnv(TextEnv):
         return Privileged(facts, plan)
 
     def snapshot(self) -> object:
-        """Return an exact copy of the state."""
-        return _fork(self._game), self._spoken, self._t, self._open, self._last, self._task, self._kind
+        """Return an exact copy of the state; TextWorld's own copy of a compiled game goes another way, so there is none."""
+        if self._spoken:
+            raise LookupError("a compiled game (.z8) cannot be forked: use its .json alone")
+        return _fork(self._game), self._t, self._open, self._last, self._task, self._kind
 
     def restore(self, snapshot: object) -> None:
         """Return to a snapshot."""
-        game, self._spoken, self._t, self._open, self._last, self._task, self._kind = cast("tuple[Any, ...]", snapshot)
-        self._game = _fork(game)
+        game, self._t, self._open, self._last, self._task, self._kind = cast("tuple[Any, ...]", snapshot)
+        self._game, self._spoken = _fork(game), False
         self._state = self._game.state
 
 
@@ -197,10 +200,7 @@ def describe(facts: Any, infos: Any) -> str:
 
 
 def _fork(game: Any) -> Any:
-    """Return an independent copy of a running game; of one on TextWorld's logic only the progress is copied."""
-    if not hasattr(game, "_game_progression"):
-        with _guarded():
-            return game.copy()
+    """Return an independent copy of a game on TextWorld's logic: only its progress is copied."""
     new = copy.copy(game)  # its state is never changed, only replaced
     new._game_progression = game._game_progression.copy()
     new.state = copy.copy(game.state)
@@ -276,10 +276,11 @@ def _game_files(root: Path) -> dict[str, Path]:
 
 @contextlib.contextmanager
 def _guarded() -> Iterator[None]:
-    """Keep TextWorld's prints and its hold on sys.argv from the program."""
+    """Keep TextWorld's prints, its warnings and its hold on sys.argv from the program."""
     argv = sys.argv
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             yield
     finally:
         sys.argv = argv
