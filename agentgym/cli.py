@@ -355,6 +355,15 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command("new-env")
+def new_env(name: Annotated[str, typer.Argument(help="a Python name, for example my_env; writes my_env.py")]) -> None:
+    """Write a small environment that already passes `agentgym check`, to change into yours."""
+    from .envs.template import write
+
+    path, cls = write(name, Path())
+    typer.echo(f"{path}: edit it; then: agentgym check {path}:{cls}")
+
+
 @app.command()
 def paper(
     name: Annotated[str, typer.Argument(help="leap")],

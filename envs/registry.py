@@ -55,6 +55,11 @@ _SPECS: dict[str, Spec] = {
         "bash", ".bash:BashEnv", "files found, read and changed by shell commands in a sandbox, after InterCode"
     ),
     "sql": Spec("sql", ".sql:SqlEnv", "questions answered by queries on read-only SQLite databases, after InterCode"),
+    "textworld": Spec("textworld", ".textworld:TextworldEnv", "generated quests: find, carry, unlock, put"),
+    "babyai": Spec(
+        "babyai", ".babyai:BabyaiEnv", "grid rooms in sentences: go to, pick up, open, put next", extra="babyai"
+    ),
+    "nethack": Spec("nethack", ".nethack:NethackEnv", "the dungeon on a terminal's screen; needs nle"),
 }
 _Env = TypeVar("_Env", bound="type[TextEnv] | type[TeamEnv]")
 

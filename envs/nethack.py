@@ -1,0 +1,195 @@
+"""NetHack, through the NetHack Learning Environment, as text."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .core import Info, TextEnv
+
+VIEWS = ("language", "screen")
+_FIRST_SEED = {"train": 0, "valid": 10_000_000, "test": 20_000_000}
+_DEEPEST = 50
+_COMPASS = {
+    "N": "north", "E": "east", "S": "south", "W": "west",
+    "NE": "northeast", "SE": "southeast", "SW": "southwest", "NW": "northwest",
+}  # fmt: skip
+_AROUND = ("east", "southeast", "south", "southwest", "west", "northwest", "north", "northeast")
+_LEFT_OUT = ("QUIT", "SAVE", "SHELL")
+_PLAIN = ("", "floor of a room", "stone", "dark part of a room", "corridor")
+_STATISTICS = (
+    ("Strength", 1), ("Dexterity", 3), ("Constitution", 4), ("Intelligence", 5), ("Wisdom", 6), ("Charisma", 7),
+    ("Depth", 12), ("Gold", 13), ("HP", (10, 11)), ("Energy", (14, 15)), ("AC", 16), ("XP", (18, 19)), ("Time", 20),
+    ("Position", (0, 1)), ("Score", 9),
+)  # fmt: skip
+_HUNGER = ("Satiated", "Not hungry", "Hungry", "Weak", "Fainting", "Fainted", "Starved")
+_KEYS = ("blstats", "message", "inv_strs", "inv_letters", "tty_chars", "tty_cursor", "screen_descriptions")
+
+
+class NethackEnv(TextEnv):
+    """NetHack 3.6.7, one key a step.
+
+    Observation (`view='language'`): statistics, what is in sight with its distance and bearing, nearest first, the
+    message, the inventory and what lies under the cursor, each as `name[` lines `]`, in the diff-history paper's order.
+    `view='screen'`: the terminal's 24 lines, without trailing blanks.
+    Actions: `north` … `northwest`, `far north` …, and NLE's commands by name in lower case: `search`, `kick`, `eat`,
+    `pickup`, `esc`, `more`, `down` …; or the one character that a prompt asks for. Not quit, save, shell.
+    `info["admissible"]` lists them all: NetHack does not tell which do something now. Anything else is invalid: no time
+    passes in the dungeon, and the step counts.
+    Reward: points gained. Terminates on death or ascension; truncates after `max_steps`, 5000. `score`: the deepest level
+    reached, of 50. `success`: ascended.
+    Tasks: a dungeon by its seed; splits have disjoint seeds. No privileged knowledge and no fork: the game cannot be copied.
+    Source: NLE, arXiv 2006.13760, its `NetHackScore` with every command; the order of the sections: diff history, arXiv
+    2312.07540. The words of the language view are ours, from NLE's descriptions of the screen. The moon's phase and
+    Friday the 13th follow the seed, not the clock.
+
+    >>> env = NethackEnv()  # doctest: +SKIP
+    >>> env.reset(options={"task": "test/00000"})[0].split("\\n")[0]  # doctest: +SKIP
+    'statistics['
+
+    character: role-race-alignment-gender as NLE writes it, `@` for any. train, valid, test: how many dungeons a split lists.
+    Needs nle, which asks for an older gymnasium but runs with ours: pip install --no-deps nle.
+    """
+
+    summary = "the dungeon, one key a step; 5000 steps"
+    max_steps = 5000
+
+    def __init__(
+        self,
+        *,
+        view: str = "language",
+        character: str = "mon-hum-neu-mal",
+        train: int = 10_000,
+        valid: int = 256,
+        test: int = 256,
+        max_steps: int | None = None,
+    ) -> None:
+        super().__init__(max_steps=max_steps, max_length=65536)
+        if view not in VIEWS:
+            raise ValueError(f"view={view!r}: choose one of {', '.join(VIEWS)}")
+        self.view = view
+        self._sizes = {"train": train, "valid": valid, "test": test}
+        self.actions = commands()
+        self._words = tuple(sorted(self.actions))
+        self._nle = _nle_tasks().NetHackScore(
+            actions=tuple(sorted({*self.actions.values(), *range(32, 127)})), character=character, penalty_step=0.0,
+            max_episode_steps=10**9, observation_keys=_KEYS, fix_moon_phase=True,
+        )  # fmt: skip
+        self._index = {int(key): i for i, key in enumerate(self._nle.actions)}
+        self._depth, self._task = 0, ""
+
+    def tasks(self, split: str) -> list[str]:
+        """Return a split's ids, as `test/00003`."""
+        if split not in self._sizes:
+            raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
+        return [f"{split}/{i:05d}" for i in range(self._sizes[split])]
+
+    def _begin(self, task: str) -> tuple[str, Info]:
+        try:
+            split, number = task.split("/")
+            seed = _FIRST_SEED[split] + int(number)
+        except (ValueError, KeyError):
+            raise ValueError(f"task {task!r}: write it as env.tasks('test') does, as 'test/00000'") from None
+        self._nle.seed(core=seed, disp=seed, reseed=False)  # reset(seed=) would not seed the game
+        seen, _ = self._nle.reset()
+        self._depth, self._task = 0, task
+        return self._say(seen), self._info(False)
+
+    def _act(self, action: str) -> tuple[str, float, bool, Info]:
+        key = self.actions.get(action.strip().lower())
+        if key is None and len(action) == 1 and ord(action) in self._index:
+            key = ord(action)
+        if key is None:
+            return self._last, 0.0, False, self._info(False, invalid=True)
+        seen, reward, over, _, more = self._nle.step(self._index[key])
+        return self._say(seen), float(reward), bool(over), self._info(bool(more["is_ascended"]))
+
+    def _say(self, seen: dict[str, Any]) -> str:
+        self._depth = max(self._depth, int(seen["blstats"][12]))
+        return language(seen) if self.view == "language" else screen(seen)
+
+    def _info(self, won: bool, invalid: bool = False) -> Info:
+        return Info(
+            goal="Explore the dungeon, survive, go deep and gain points.", admissible=self._words, success=won,
+            score=1.0 if won else min(1.0, self._depth / _DEEPEST), task=self._task, kind="", invalid=invalid,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End the game."""
+        self._nle.close()
+
+
+def _nle_tasks() -> Any:
+    try:
+        from nle.env import tasks
+    except ImportError as error:
+        raise ImportError("NetHack needs nle, which has no extra: pip install --no-deps nle") from error
+    return tasks
+
+
+def commands() -> dict[str, int]:
+    """Return every command's word and key."""
+    _nle_tasks()
+    from nle import nethack
+
+    out: dict[str, int] = {}
+    for action in nethack.ACTIONS:
+        kind = type(action).__name__
+        if kind.startswith("CompassDirection"):
+            out[("far " if kind.endswith("Longer") else "") + _COMPASS[action.name]] = int(action)
+        elif action.name not in _LEFT_OUT:
+            out[action.name.lower()] = int(action)
+    return out
+
+
+def _text(row: Any) -> str:
+    return row.tobytes().split(b"\0")[0].decode("latin-1").encode("ascii", "replace").decode().strip()
+
+
+def screen(seen: dict[str, Any]) -> str:
+    """Return the terminal's lines."""
+    chars = seen["tty_chars"]
+    width = chars.shape[1]
+    whole = chars.tobytes().decode("latin-1").encode("ascii", "replace").decode()
+    return "\n".join(whole[i : i + width].rstrip() for i in range(0, len(whole), width)).rstrip()
+
+
+def bearing(dx: int, dy: int) -> str:
+    """Return how far and in which direction a thing is; y grows to the south.
+
+    >>> bearing(0, -1), bearing(4, 1), bearing(-30, 9)
+    ('adjacent north', 'near east', 'very far west')
+    """
+    n = max(abs(dx), abs(dy))
+    far = "adjacent" if n == 1 else "near" if n <= 5 else "far" if n <= 15 else "very far"
+    return f"{far} {_AROUND[round(math.atan2(dy, dx) / (math.pi / 4)) % 8]}"
+
+
+def language(seen: dict[str, Any]) -> str:
+    """Return the five sections."""
+    stats = seen["blstats"]
+
+    def value(at: int | tuple[int, int]) -> str:
+        return str(int(stats[at])) if isinstance(at, int) else "/".join(str(int(stats[i])) for i in at)
+
+    numbers = [f"{name}: {value(at)}" for name, at in _STATISTICS]
+    numbers.append(f"Hunger: {_HUNGER[min(int(stats[21]), len(_HUNGER) - 1)]}")
+    x, y = int(stats[0]), int(stats[1])
+    cells = seen["screen_descriptions"]
+    met: dict[str, int] = {}
+    for j, i in zip(*cells[:, :, 0].nonzero(), strict=True):
+        dx, dy, what = int(i) - x, int(j) - y, _text(cells[j, i])
+        if what not in _PLAIN and (dx, dy) != (0, 0):
+            said = f"{what} {bearing(dx, dy)}"
+            met[said] = min(met.get(said, 99), max(abs(dx), abs(dy)))
+    row, column = (int(n) for n in seen["tty_cursor"])
+    on_map = 1 <= row <= cells.shape[0] and column < cells.shape[1]
+    carried = zip(seen["inv_letters"], seen["inv_strs"], strict=True)
+    sections = {
+        "statistics": numbers,
+        "glyphs": sorted(met, key=lambda said: (met[said], said)),
+        "message": [_text(seen["message"])],
+        "inventory": [f"{chr(letter)}: {_text(words)}" for letter, words in carried if letter],
+        "cursor": [_text(cells[row - 1, column]) if on_map else ""],
+    }
+    return "\n".join(f"{name}[\n" + "\n".join(lines) + "\n]" for name, lines in sections.items())

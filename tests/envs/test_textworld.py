@@ -1,0 +1,191 @@
+"""TextWorld's quests: generated, from files, forked, lost."""
+
+from __future__ import annotations
+
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agentgym.envs import make
+from agentgym.envs import textworld as module
+from agentgym.envs.check import check
+from agentgym.envs.textworld import NOTHING, TextworldEnv
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+SMALL = {"rooms": 2, "objects": 4, "quest": 2}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten small games as .json."""
+    root = tmp_path_factory.mktemp("games")
+    for i in range(10):
+        module._make(i, 2, 4, 1 + i % 2, False).save(str(root / f"game{i}.json"))
+    return root
+
+
+@pytest.fixture
+def small() -> TextworldEnv:
+    return TextworldEnv(rooms=2, objects=4, quest=2)
+
+
+def play(env: TextworldEnv, task: str) -> list[tuple[str, str, float]]:
+    observation, info = env.reset(options={"task": task})
+    out = [("", observation, 0.0)]
+    while not info["success"]:
+        action = env.privileged().actions[0]
+        assert action in info["admissible"]
+        observation, reward, *_, info = env.step(action)
+        out.append((action, observation, reward))
+    return out
+
+
+def test_textworld_passes_its_own_conformance_check() -> None:
+    assert not [c for c in check(lambda: make("textworld", **SMALL)) if c.passed is not True]
+
+
+def test_the_oracle_wins_and_a_quest_is_worth_one() -> None:
+    env = TextworldEnv()
+    for task in env.tasks("test")[:5]:
+        rows = play(env, task)
+        assert len(rows) - 1 == int(task.split("-")[1])
+        assert sum(reward for *_, reward in rows) == pytest.approx(1)
+
+
+def test_a_room_tells_what_is_in_it_and_an_action_changes_the_text(small: TextworldEnv) -> None:
+    for task in small.tasks("train")[:6]:
+        for action, observation, _ in play(small, task):
+            assert "-= " in observation
+            assert "\nYou carry " in observation
+            assert observation.startswith(f"You {action}." if action else "-= ")
+
+
+def test_everything_that_a_command_names_is_in_the_text(small: TextworldEnv) -> None:
+    for task in small.tasks("train")[:6]:
+        observation, info = small.reset(options={"task": task})
+        for command in info["admissible"]:
+            for verb in ("take ", "open ", "examine ", "drop "):
+                if command.startswith(verb):
+                    assert command.removeprefix(verb).split(" from ")[0] in observation
+
+
+def test_a_game_is_the_same_in_another_process_whatever_its_hash_seed(small: TextworldEnv) -> None:
+    code = (
+        "import hashlib; from agentgym.envs import make; e = make('textworld', rooms=2, objects=4, quest=2); "
+        "print(repr([e.reset(options={'task': 'valid/00001-2'}), e.privileged().actions]))"
+    )
+    said = set()
+    for seed in ("1", "2"):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                              env={**__import__("os").environ, "PYTHONHASHSEED": seed})  # fmt: skip
+        said.add(done.stdout.strip())
+    assert said == {repr([small.reset(options={"task": "valid/00001-2"}), small.privileged().actions])}
+
+
+def test_a_quest_that_cannot_be_done_any_more_is_lost_and_has_no_plan() -> None:
+    env = TextworldEnv(quest=3)
+    for task in env.tasks("train")[:40]:
+        _, info = env.reset(options={"task": task})
+        plan = env.privileged().actions
+        food = {c.removeprefix("eat ") for c in info["admissible"] if c.startswith("eat ")}
+        for thing in food:
+            if any(thing in step and not step.startswith("eat") for step in plan):
+                *_, over, _, info = env.step(f"eat {thing}")
+                if over and not info["success"]:
+                    assert env.privileged().actions == ()
+                    return
+    pytest.skip("no such quest among the first forty")
+
+
+def test_a_fork_goes_its_own_way(small: TextworldEnv) -> None:
+    small.reset(options={"task": "train/00001-2"})
+    saved, plan = small.snapshot(), small.privileged().actions
+    small.step(plan[0])
+    small.step("look")
+    small.restore(saved)
+    assert small.privileged().actions == plan
+    for action in plan:
+        *_, info = small.step(action)
+    assert info["success"]
+
+
+def test_it_leaves_sys_argv_and_stdout_alone(small: TextworldEnv, capfd: pytest.CaptureFixture[str]) -> None:
+    argv = list(sys.argv)
+    play(small, "train/00000-1")
+    assert sys.argv == argv
+    assert capfd.readouterr().out == ""
+
+
+_ONE: dict[str, Any] = {}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=40))
+def test_bad_text_never_raises_and_is_invalid(text: str) -> None:
+    env = _ONE.setdefault("env", TextworldEnv(rooms=2, objects=4, quest=2))
+    _, info = env.reset(options={"task": "train/00000-1"})
+    if " ".join(text.split()) not in info["admissible"]:
+        observation, reward, _, _, info = env.step(text)
+        assert (observation, reward, info["invalid"]) == (NOTHING, 0.0, True)
+
+
+def test_files_of_a_folder_are_shared_out_between_splits_and_played(folder: Path) -> None:
+    env = TextworldEnv(data=str(folder))
+    assert [len(env.tasks(s)) for s in ("train", "valid", "test")] == [8, 1, 1]
+    assert env.tasks("test") == ["test/game9"]
+    again = TextworldEnv(rooms=2, objects=4, quest=2)
+    from_file, generated = play(env, "valid/game8"), play(again, "train/00008-1")
+    assert from_file == generated
+
+
+def test_folders_named_after_splits_are_the_splits(folder: Path, tmp_path: Path) -> None:
+    for i, split in enumerate(("train", "valid", "test")):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "one.json").write_bytes((folder / f"game{i}.json").read_bytes())
+    env = TextworldEnv(data=str(tmp_path))
+    assert [env.tasks(s) for s in ("train", "valid", "test")] == [["train/one"], ["valid/one"], ["test/one"]]
+
+
+@pytest.mark.slow
+def test_a_compiled_game_keeps_its_own_words_and_has_no_fork(tmp_path: Path) -> None:
+    import textworld
+
+    options = textworld.GameOptions()
+    options.seeds, options.path = 3, str(tmp_path / "compiled.z8")
+    textworld.generator.compile_game(textworld.generator.make_game(options), options)
+    env = TextworldEnv(data=str(tmp_path))
+    rows = play(env, "train/compiled")
+    assert rows[0][1].startswith("-= ")
+    assert "*** The End ***" in rows[-1][1]
+    env.reset(options={"task": "train/compiled"})
+    with pytest.raises(LookupError, match=r"\.json"):
+        env.snapshot()
+
+
+def test_what_a_user_can_mend_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="rooms=0: needs at least 1"):
+        make("textworld", rooms=0)
+    with pytest.raises(FileNotFoundError, match="tw-make"):
+        make("textworld", data=str(tmp_path))
+    with pytest.raises(ValueError, match="test/00000-1"):
+        make("textworld").reset(options={"task": "nowhere"})
+    (tmp_path / "broken.json").write_text("{}")
+    env = make("textworld", data=str(tmp_path))
+    with pytest.raises(ValueError, match=r"broken\.json: not a readable TextWorld game"):
+        env.reset(options={"task": "train/broken"})
+    with pytest.raises(ValueError, match="train/broken"):
+        env.reset(options={"task": "train/other"})
+
+
+def test_without_textworld_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "textworld", None)
+    with pytest.raises(ImportError, match="^TextWorld is missing: pip install 'textworld>=1.7'$"):
+        make("textworld", rooms=3).reset(options={"task": "train/00000-1"})
+
+
+def test_the_examples_in_the_docstrings_are_true() -> None:
+    assert doctest.testmod(module).failed == 0
