@@ -143,7 +143,8 @@ def commands() -> dict[str, int]:
 
 
 def _text(row: Any) -> str:
-    return row.tobytes().split(b"\0")[0].decode("latin-1").encode("ascii", "replace").decode().strip()
+    line: bytes = row.tobytes().split(b"\0")[0]
+    return line.decode("latin-1").encode("ascii", "replace").decode().strip()
 
 
 def screen(seen: dict[str, Any]) -> str:
