@@ -286,10 +286,10 @@ def test_games_of_another_seed_or_placement_have_another_hash_and_the_same_rooms
     base = AlfworldEnv().split_hash("test")
     assert base == AlfworldEnv(games_seed=0).split_hash("test")
     assert (
-        len({base, AlfworldEnv(games_seed=1).split_hash("test"), AlfworldEnv(placement="everyday").split_hash("test")})
+        len({base, AlfworldEnv(games_seed=1).split_hash("test"), AlfworldEnv(placement="habits").split_hash("test")})
         == 3
     )
-    assert {generate.make("test", i, 3, "everyday").scene.number for i in range(60)} <= set(generate.UNSEEN)
+    assert {generate.make("test", i, 3, "habits").scene.number for i in range(60)} <= set(generate.UNSEEN)
 
 
 def test_everyday_things_lie_where_a_person_would_look_first() -> None:
