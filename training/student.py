@@ -65,7 +65,7 @@ class Student:
                 optimizer=update.adamw, on_step=self.on_step,
             )  # fmt: skip
         return update.fit(
-            self.model, examples, epochs=epochs, lr=lr or 1e-3, batch_tokens=8192, rng=rng, on_step=self.on_step
+            self.model, examples, epochs=epochs, lr=lr or 1e-3, batch_tokens=4096, rng=rng, on_step=self.on_step
         )
 
     def prefer(

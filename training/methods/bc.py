@@ -61,15 +61,17 @@ class FilteredBC(BC):
 
     Source: rejection-sampling fine-tuning; the hard baseline of Digi-Q, arXiv 2502.15760, Sec. 5.
 
-    iterations: rounds after the first. episodes: rolled out in each. temperature: of those rollouts.
+    iterations: rounds after the first. episodes: rolled out in each. temperature: of those rollouts. later: epochs of
+    the rounds after the first.
     """
 
     id: ClassVar[str] = "filtered-bc"
     summary: ClassVar[str] = "imitate demonstrations, then one's own successes"
     source: ClassVar[str] = "arXiv 2502.15760 Sec. 5"
-    iterations: int = 2
+    iterations: int = 3
     episodes: int = 300
     temperature: float = 1.0
+    later: float = 4.0
 
     @property
     def rounds(self) -> int:
@@ -88,4 +90,4 @@ class FilteredBC(BC):
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
         """Fit everything so far."""
         rows = [t for group in data for t in group]
-        return lab.student.fit(dataset(lab, rows), lab.rng(3, k), epochs=self.epochs if k == 0 else 3.0, lr=self.lr)
+        return lab.student.fit(dataset(lab, rows), lab.rng(3, k), epochs=self.epochs if k == 0 else self.later, lr=self.lr)

@@ -9,7 +9,7 @@ from typing import ClassVar
 from ...agents.teachers import Correction, OracleTeacher, retrace
 from ...memory.trajectory import Trajectory
 from ..lab import Lab
-from .leap import Leap, once
+from .leap import Leap, few
 
 
 @dataclass(frozen=True)
@@ -32,5 +32,5 @@ class Dagger(Leap):
         out = []
         for t in trajectories:
             teacher = OracleTeacher(lambda t=t: lab.make_searcher(t.task), hint=False, trust=False)  # type: ignore[misc]
-            out.append(once(t, teacher.correct(t, retrace(env, t))))
+            out.append(few(t, teacher.correct(t, retrace(env, t))))
         return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -32,8 +33,8 @@ class Leap:
     Source: LEAP, arXiv 2410.05434, Algorithm 1; code sanjibanc/leap_llm. The expert there is GPT-4o with the
     privileged state; ours is the world's planner behind a realizability filter (agents/teachers.py). Two deviations.
     The paper draws as many steps from each round as the smallest has; we keep all steps and let each weigh
-    smallest / size, which is the same in the mean. And a correction that an episode was already given at the same
-    observation is left out, since a student that walks in circles would fill the round with one lesson.
+    smallest / size, which is the same in the mean. And a correction that an episode was given three times at the same
+    observation is left out from then on, since a student that walks in circles would fill the round with one lesson.
 
     demonstrations: of round 0. iterations: rounds after it. episodes: rolled out in each. threshold: the paper's 0.
     temperature: of rollouts; the paper's 0.3. teacher: oracle, self (the student with the privileged state in its
@@ -60,7 +61,7 @@ class Leap:
     beta: float = 0.1
     pairs: int = 2000
     epochs0: float = 6.0
-    epochs: float = 3.0
+    epochs: float = 4.0
     lr: float | None = None
 
     def __post_init__(self) -> None:
@@ -95,7 +96,7 @@ class Leap:
         if k == 0:
             return [own_actions(t) for t in trajectories]
         env = lab.make_env()
-        return [once(t, self._teacher(lab, k, t).correct(t, retrace(env, t))) for t in trajectories]
+        return [few(t, self._teacher(lab, k, t).correct(t, retrace(env, t))) for t in trajectories]
 
     def _teacher(self, lab: Lab, k: int, trajectory: Trajectory) -> Teacher:
         if self.teacher == "self":
@@ -117,14 +118,14 @@ class Leap:
         return lab.student.fit(dataset(lab, mixed), lab.rng(3, k), epochs=epochs, lr=self.lr)
 
 
-def once(trajectory: Trajectory, corrections: Sequence[Correction]) -> list[Correction]:
-    """Leave out what the episode was already told at the same observation."""
-    told: set[tuple[str, str | None]] = set()
+def few(trajectory: Trajectory, corrections: Sequence[Correction], most: int = 3) -> list[Correction]:
+    """Leave out what the episode was told `most` times at the same observation."""
+    told: Counter[tuple[str, str | None]] = Counter()
     out = []
     for step, right in zip(trajectory.steps, corrections, strict=True):
         lesson = (step.observation, right.action)
-        out.append(Correction(None) if lesson in told else right)
-        told.add(lesson)
+        told[lesson] += 1
+        out.append(right if told[lesson] <= most else Correction(None))
     return out
 
 
