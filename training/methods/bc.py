@@ -90,4 +90,6 @@ class FilteredBC(BC):
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
         """Fit everything so far."""
         rows = [t for group in data for t in group]
-        return lab.student.fit(dataset(lab, rows), lab.rng(3, k), epochs=self.epochs if k == 0 else self.later, lr=self.lr)
+        return lab.student.fit(
+            dataset(lab, rows), lab.rng(3, k), epochs=self.epochs if k == 0 else self.later, lr=self.lr
+        )
