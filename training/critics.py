@@ -133,6 +133,8 @@ def fit(
         loss = loss_q + loss_v
         if not bool(torch.isfinite(loss)):
             raise FloatingPointError(f"critic loss {float(loss)} at step {step + 1} of {steps}: lower lr={lr}")
+        for group in optimizer.param_groups:
+            group["lr"] = lr * min(1.0, 2 * (1 - step / steps))  # falls to zero in the second half
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

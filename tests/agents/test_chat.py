@@ -17,6 +17,7 @@ from agentgym.agents.serve import server
 from agentgym.envs import make
 from agentgym.memory import Turn, make_memory, memory_maker
 from agentgym.training.rollout import rollout
+from langchain_core.language_models import SimpleChatModel
 from langchain_core.language_models.fake_chat_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
@@ -45,19 +46,23 @@ def test_an_agent_that_never_learns_gets_its_words_to_the_world_and_no_exception
 
 
 def test_a_model_that_fails_is_asked_again_and_then_its_error_is_told() -> None:
-    class Shaky(FakeListChatModel):
+    class Shaky(SimpleChatModel):
         failures: int = 2
+
+        @property
+        def _llm_type(self) -> str:
+            return "shaky"
 
         def _call(self, *args: Any, **kwargs: Any) -> str:
             if self.failures:
                 self.failures -= 1
                 raise ConnectionError("the line is dead")
-            return super()._call(*args, **kwargs)
+            return "look"
 
-    [decision] = ChatAgent(Shaky(responses=["look"]), attempts=3, pause_s=0).act([turn()])
+    [decision] = ChatAgent(Shaky(), attempts=3, pause_s=0).act([turn()])
     assert decision.action == "look"
     with pytest.raises(ConnectionError, match="the line is dead"):
-        ChatAgent(Shaky(responses=["look"], failures=9), attempts=2, pause_s=0).act([turn()])
+        ChatAgent(Shaky(failures=9), attempts=2, pause_s=0).act([turn()])
 
 
 def test_replies_come_from_the_cache_and_tokens_and_cost_are_counted(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def last(turn: Turn) -> str:
 
 @pytest.fixture(scope="module")
 def played() -> list[Trajectory]:
-    return [corridor(i) for i in range(300)]
+    return [corridor(i) for i in range(800)]
 
 
 @pytest.mark.parametrize("objective", ["td", "expectile"])
@@ -146,9 +146,9 @@ def test_reranking_takes_the_critics_choice_among_the_likeliest(played: list[Tra
             some = (Candidate("left", -0.1), Candidate("right", -2.4), Candidate("jump", -9.0))
             return [Decision("left", candidates=some, queries=1) for _ in turns]
 
-    critic = Critic(HashedFeatures(256), width=64)
+    critic = Critic(HashedFeatures(1024), width=64)
     data = transitions(played, critic, memory_maker("window:1"), GAMMA)
-    fit(critic, data, steps=800, gamma=GAMMA, rng=np.random.default_rng(0))
+    fit(critic, data, steps=1500, gamma=GAMMA, rng=np.random.default_rng(0))
     memory = make_memory("window:1")
     memory.begin("reach the end", "room 3", {"admissible": ("left", "right", "jump")})
     [decision] = RerankAgent(Leftist(), critic, n=2).act([memory.view()])
