@@ -39,7 +39,8 @@ class Leap:
     demonstrations: of round 0. iterations: rounds after it. episodes: rolled out in each. threshold: the paper's 0.
     temperature: of rollouts; the paper's 0.3. teacher: oracle, self (the student with the privileged state in its
     prompt) or model (`chat`, a "module:object" that is a langchain-core chat model). privilege: share of steps at
-    which an unrealizable oracle action is taught all the same. hint, trust: see OracleTeacher. update: sft or dpo.
+    which an unrealizable oracle action is taught all the same. hint, trust: see OracleTeacher; hints are off, since the
+    episodes that fail are those in which the thing lies where it seldom does, and hints would teach just that. update: sft or dpo.
     beta: of DPO, the paper's 0.01 for 8 B parameters; ours 0.1. pairs: at most so many preferences a round, drawn at
     random; each is read with its whole history, which costs a hundred times a step of SFT on whole episodes. epochs0, epochs, lr: of the fits.
     """
@@ -55,7 +56,7 @@ class Leap:
     teacher: str = "oracle"
     chat: str | None = None
     privilege: float = 0.0
-    hint: bool = True
+    hint: bool = False
     trust: bool = True
     update_by: str = "sft"
     beta: float = 0.1
