@@ -201,15 +201,36 @@ class DigiQ:
     def _look(
         self, lab: Lab, backbone: Student, seen: Sequence[Trajectory], held: Sequence[Trajectory]
     ) -> dict[str, float]:
-        """Teach the backbone which actions change the screen; both answers weigh the same in all."""
+        """Teach the backbone which actions change the screen; both answers weigh the same in all.
+
+        Raises:
+            ValueError: every step has the same answer.
+        """
+        answers = [c for t in seen for c in changes(t)]
+        changed = sum(answers) / len(answers)
+        if changed in (0, 1):
+            raise ValueError(
+                f"digiq.features=tuned: {'every' if changed else 'no'} action of {len(answers)} changed the screen, so "
+                "there is nothing to tell apart: set digiq.features=policy"
+            )
         features = judge(backbone, self.layer, self.most)
-        rows, rest = (looks(some, lab, features, self.reads, backbone) for some in (seen, held))
+        no, yes = next(p for p in zip(*map(backbone.renderer.reply, ("no", "yes")), strict=False) if p[0] != p[1])
+        rows, rest = (
+            [
+                look(
+                    features,
+                    state_text(turn, self.reads),
+                    action,
+                    (yes, 0.5 / changed) if c else (no, 0.5 / (1 - changed)),
+                )
+                for t in some
+                for turn, action, c in zip(turns(t, lab.make_memory()), t.actions, changes(t), strict=True)
+            ]
+            for some in (seen, held)
+        )
         backbone.on_step = lab.student.on_step
         done = backbone.fit(rows, lab.rng(23), epochs=self.look_epochs, lr=self.lr)
-        changed = [c for t in seen for c in changes(t)]
-        return {
-            "look_loss": done["loss"], "look_right": answered(backbone, rest), "changed": sum(changed) / len(changed),
-        }  # fmt: skip
+        return {"look_loss": done["loss"], "look_right": answered(backbone, rest), "changed": changed}
 
     def _best(self, lab: Lab, critic: Critic, played: Sequence[Trajectory]) -> list[list[Correction]]:
         critic.features = cached(lab, critic.features)
@@ -283,31 +304,12 @@ def changes(trajectory: Trajectory) -> list[bool]:
     return [not s.invalid and s.observation != o for s, o in zip(trajectory.steps, after, strict=True)]
 
 
-def looks(
-    trajectories: Sequence[Trajectory], lab: Lab, features: ModelFeatures, reads: str, backbone: Student
-) -> list[Example]:
-    """Return the question "does this action change the screen?" for every step, the answer one token behind it.
-
-    Raises:
-        ValueError: every step has the same answer.
-    """
-    answers = [c for t in trajectories for c in changes(t)]
-    share = sum(answers) / len(answers)
-    if share in (0, 1):
-        raise ValueError(
-            f"digiq.features=tuned: {'every' if share else 'no'} action of {len(answers)} changed the screen, so there is "
-            "nothing to tell apart: set digiq.features=policy"
-        )
-    no, yes = next(p for p in zip(*map(backbone.renderer.reply, ("no", "yes")), strict=False) if p[0] != p[1])
-    states = [state_text(turn, reads) for t in trajectories for turn in turns(t, lab.make_memory())]
-    actions = [a for t in trajectories for a in t.actions]
-    out = []
-    for state, action, changed in zip(states, actions, answers, strict=True):
-        ids = (*features.prompt(state), *features.reply(action))
-        targets = (*[IGNORE] * (len(ids) - 1), yes if changed else no)
-        weight = 0.5 / (share if changed else 1 - share)
-        out.append(Example(ids, tuple(range(len(ids))), (0,) * len(ids), targets, (*[0.0] * (len(ids) - 1), weight)))
-    return out
+def look(features: ModelFeatures, state: str, action: str, answer: tuple[int, float]) -> Example:
+    """Return the question "does this action change the screen?", its answer (id, weight) one token behind the action."""
+    ids = (*features.prompt(state), *features.reply(action))
+    open_ = len(ids) - 1
+    targets, weights = (*[IGNORE] * open_, answer[0]), (*[0.0] * open_, answer[1])
+    return Example(ids, tuple(range(len(ids))), (0,) * len(ids), targets, weights)
 
 
 def answered(backbone: Student, questions: Sequence[Example], batch: int = 16) -> float:
