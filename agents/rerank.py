@@ -39,14 +39,16 @@ class RerankAgent:
         Raises:
             ValueError: the policy names no candidates (it must score admissible actions: mode `choose`).
         """
-        out = []
-        for turn, decision in zip(turns, self.policy.act(turns), strict=True):
+        decisions = self.policy.act(turns)
+        for decision in decisions:
             if not decision.candidates:
                 raise ValueError(f"agent {self.policy.name!r} names no candidates: rerank needs mode 'choose'")
-            likely = sorted(decision.candidates, key=lambda c: -c.logprob)[: self.n]
-            text = turn.text if turn.goal in turn.text else f"{turn.goal}\n{turn.text}"
-            q = self.critic.rank(text, [c.action for c in likely])
-            judged = tuple(replace(c, q=float(x)) for c, x in zip(likely, q, strict=True))
+        likely = [sorted(d.candidates, key=lambda c: -c.logprob)[: self.n] for d in decisions]
+        states = [self.critic.text(turn) for turn, some in zip(turns, likely, strict=True) for _ in some]
+        q = iter(self.critic.q(states, [c.action for some in likely for c in some]).tolist())
+        out = []
+        for some, decision in zip(likely, decisions, strict=True):
+            judged = tuple(replace(c, q=next(q)) for c in some)
             best = max(judged, key=lambda c: (c.q or 0.0) + self.beta * c.logprob)
             taken = best.action == decision.action
             out.append(

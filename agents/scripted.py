@@ -47,6 +47,60 @@ class OracleAgent:
         ]
 
 
+class HabitualAgent:
+    """Follows the world's plan, but for bad habits and slips: a demonstrator who is wrong in the same way every time.
+
+    Mistakes that are merely random average out, and cloning them greedily recovers the oracle; a habit does not.
+    Draws are keyed by (seed, episode, t).
+
+    habit: the wrong action that a user prefers somewhere, as `TextEnv.habit`. user: whose habits. p_wrong: the share of
+    places with a bad habit. p_follow: how often a habit is followed. p_slip: how often any admissible action is taken.
+    """
+
+    name = "habitual"
+
+    def __init__(
+        self,
+        habit: Callable[[int, str, Sequence[str], float], str | None],
+        user: int = 0,
+        p_wrong: float = 0.7,
+        p_follow: float = 0.7,
+        p_slip: float = 0.05,
+    ) -> None:
+        for name, p in (("p_wrong", p_wrong), ("p_follow", p_follow), ("p_slip", p_slip)):
+            if not 0 <= p <= 1:
+                raise ValueError(f"{name}={p}: needs a probability, from 0 to 1")
+        self._habit, self.user = habit, user
+        self.p_wrong, self.p_follow, self.p_slip = p_wrong, p_follow, p_slip
+        self._seed = 0
+
+    def begin(self, seed: int) -> None:
+        """Key the draws of a rollout."""
+        self._seed = seed
+
+    def act_privileged(self, turns: Sequence[Turn], privileged: Sequence[Privileged]) -> list[Decision]:
+        """Return the planned action, the habit or a slip; the first admissible action where there is no plan.
+
+        Raises:
+            ValueError: the world lists no admissible actions.
+        """
+        out = []
+        for turn, state in zip(turns, privileged, strict=True):
+            if not turn.admissible:
+                raise ValueError("agent 'habitual' needs admissible actions, this world lists none")
+            rng = np.random.default_rng([self._seed, turn.episode, turn.t])
+            slip, follow = rng.random(2)
+            wrong = self._habit(self.user, turn.observation, turn.admissible, self.p_wrong)
+            if slip < self.p_slip:
+                action = turn.admissible[int(rng.integers(len(turn.admissible)))]
+            elif wrong is not None and follow < self.p_follow:
+                action = wrong
+            else:
+                action = state.actions[0] if state.actions else turn.admissible[0]
+            out.append(Decision(action))
+        return out
+
+
 class SearcherAgent:
     """The world's searching expert, one a running episode."""
 

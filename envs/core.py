@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import string
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -14,6 +15,15 @@ from gymnasium import spaces
 
 SPLITS = ("train", "valid", "test")
 CHARSET = string.ascii_letters + string.digits + string.punctuation + " \n"
+
+
+_VARYING = re.compile(r'"[^"]*"|\d+')
+
+
+def _chance(user: int, *words: str) -> float:
+    """Return a number in [0, 1) that depends on nothing but its arguments."""
+    digest = hashlib.blake2b("|".join((str(user), *words)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") / 2**64
 
 
 class Info(TypedDict, total=False):
@@ -138,6 +148,17 @@ class TextEnv(gymnasium.Env[str, str]):
     def searcher(self) -> Searcher:
         """Return an expert without privilege; raises where the world has none."""
         raise LookupError(f"{type(self).__name__} has no searching expert")
+
+    def habit(self, user: int, observation: str, admissible: Sequence[str], p_wrong: float) -> str | None:
+        """Return the wrong action that a user prefers at a place, always the same one; None where it has no bad habit.
+
+        A place is the first sentence of the observation, an action is what it says, both but for numbers and quotations.
+        p_wrong: the share of places with a bad habit, in [0, 1].
+        """
+        place = _VARYING.sub("", re.split(r"[.\n]", observation, maxsplit=1)[0])
+        if not admissible or _chance(user, place) >= p_wrong:
+            return None
+        return max(admissible, key=lambda a: _chance(user, place, _VARYING.sub("", a)))
 
     def snapshot(self) -> object:
         """Return an exact, cheap copy of the state for `restore`."""

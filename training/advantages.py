@@ -116,3 +116,26 @@ def soft_bellman_residual(v_t: Tensor, r_t: Tensor, log_ratio: Tensor, beta: flo
     """
     gains = r_t - beta * log_ratio
     return v_t - gains.flip(-1).cumsum(-1).flip(-1)
+
+
+def best_of_n(q: Tensor, v: Tensor, quantile: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+    """Best-of-N policy extraction: which candidate to clone in every state, and in which states.
+
+    i*_b = argmax_i A_bi with A_bi = Q_bi − V_b; clone where A_{b,i*} is at least the given quantile of all A_{b,i*}.
+    Source: Digi-Q, arXiv 2502.15760, Sec. 4.3. The paper clones where A > 0 and its release where A > 0.05 or 0.1; an
+    absolute bound starves early states, whose advantages are discounted most. Ours is relative, and by default none.
+
+    Args:
+        q: Q of N candidates in B states, shape (B, N), −inf where a state has fewer. v: V, shape (B,).
+        quantile: in [0, 1); 0 keeps every state.
+    Returns:
+        i*, shape (B,); A of it, shape (B,); whether the state is kept, shape (B,), True somewhere.
+    Raises:
+        ValueError: the quantile lies outside [0, 1).
+    >>> best_of_n(torch.tensor([[0.1, 0.5], [0.4, 0.3]]), torch.tensor([0.25, 0.25]), 0.5)[0::2]
+    (tensor([1, 0]), tensor([ True, False]))
+    """
+    if not 0 <= quantile < 1:
+        raise ValueError(f"quantile={quantile}: needs a value in [0, 1)")
+    best, index = (q - v[:, None]).max(-1)
+    return index, best, best >= torch.quantile(best, quantile)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..agents.critics import Critic
+from ..agents.critics import Critic, HashedFeatures, ModelFeatures
 from ..agents.teachers import turns
 from ..memory.core import Memory, Turn
 from ..memory.trajectory import Trajectory
 from .advantages import expectile_loss, returns, td_target
+
+if TYPE_CHECKING:
+    from .student import Student
 
 Objective = Literal["td", "expectile", "mc"]
 OBJECTIVES = ("td", "expectile", "mc")
@@ -43,19 +48,18 @@ class Transitions:
         return len(self.r)
 
 
-def state_text(turn: Turn) -> str:
-    """Return what a critic reads of a turn: the goal and the view."""
-    return turn.text if turn.goal in turn.text else f"{turn.goal}\n{turn.text}"
-
-
 def transitions(
     trajectories: Sequence[Trajectory],
     critic: Critic,
     make_memory: Callable[[], Memory],
     gamma: float,
-    text: Callable[[Turn], str] = state_text,
+    text: Callable[[Turn], str] | None = None,
 ) -> Transitions:
-    """Return the steps of episodes with their features, through a memory of the kind that acted."""
+    """Return the steps of episodes with their features, through a memory of the kind that acted.
+
+    text: of a turn; by default what the critic says it reads.
+    """
+    text = text or critic.text
     if not trajectories:
         raise ValueError("no episodes to learn values from")
     states: list[str] = []
@@ -185,3 +189,32 @@ def correlation(x: Any, y: Any) -> float:
     if a.std() == 0 or b.std() == 0:
         return 0.0
     return round(float(np.corrcoef(a, b)[0, 1]), 12)
+
+
+def judge(backbone: Student, layer: int = -1, most: int = 1024) -> ModelFeatures:
+    """Return a student's model, as it is now, as features."""
+    return ModelFeatures(replace(backbone.loaded, model=backbone.model), layer, most)
+
+
+def save_critic(folder: Path, critic: Critic, backbone: Student | None = None) -> None:
+    """Write a critic, and beside it the model that its features are of."""
+    critic.save(folder)
+    if backbone is not None:
+        backbone.save(folder / "backbone")
+
+
+def load_critic(folder: Path) -> tuple[Critic, Student | None]:
+    """Read what `save_critic` wrote.
+
+    Raises:
+        FileNotFoundError: there is no critic.
+    """
+    from .student import Student
+
+    if not (folder / "critic.json").is_file():
+        raise FileNotFoundError(f"{folder}: no critic here")
+    options = json.loads((folder / "critic.json").read_text())["options"]
+    if not (folder / "backbone").is_dir():
+        return Critic.load(folder, HashedFeatures(**options)), None
+    backbone = Student.held(folder / "backbone")
+    return Critic.load(folder, judge(backbone, **options)), backbone

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,10 @@ from .student import Student
 
 @dataclass(slots=True)
 class Lab:
-    """The bench of one run; methods read it and train `student`."""
+    """The bench of one run; methods read it and train `student`.
+
+    also: writes what a method has trained beside the student into a checkpoint's folder.
+    """
 
     env_id: str
     env_kwargs: dict[str, Any]
@@ -35,6 +39,7 @@ class Lab:
     batch: int = 64
     say: Callable[[str], None] = print
     timing: Timing = field(default_factory=Timing)
+    also: Callable[[Path], None] | None = None
 
     def make_env(self) -> TextEnv:
         """Return a new environment of the run."""
@@ -79,18 +84,25 @@ class Lab:
             on_episode=count,
         )  # fmt: skip
 
-    def evaluate(self, name: str) -> dict[str, Any]:
-        """Evaluate the student on every split of the run; episodes are stored beside the numbers."""
+    def save(self, folder: Path) -> None:
+        """Write a checkpoint."""
+        self.student.save(folder)
+        if self.also is not None:
+            self.also(folder)
+
+    def evaluate(self, name: str, agent: Agent | None = None) -> dict[str, Any]:
+        """Evaluate the student, or another agent, on every split of the run; episodes are stored beside the numbers."""
         out = {}
+        player = self.student.policy() if agent is None else agent
         env = self.make_env()
         for split, n in self.splits.items():
             start = time.monotonic()
             tasks = self.tasks(split, n)
 
             def episodes(split: str = split, tasks: list[str] = tasks) -> list[Trajectory]:
-                return self.play(self.student.policy(), tasks, 13, label=f"evaluate on {split}")
+                return self.play(player, tasks, 13, label=f"evaluate on {split}")
 
             played = self.run.trajectories(f"{name}-eval-{split}", episodes)
             row = summary(played, split=split, split_hash=env.split_hash(split), seconds=time.monotonic() - start)
-            out[split] = row | {"seed": self.seed, "agent": self.student.name}
+            out[split] = row | {"seed": self.seed, "agent": player.name}
         return out

@@ -24,6 +24,7 @@ from .run import RunDir
 from .settings import typed
 
 if TYPE_CHECKING:
+    from ..agents.rerank import RerankAgent
     from .student import Student
 
 AGENTS = {
@@ -32,7 +33,7 @@ AGENTS = {
     "oracle": "the world's own planner, with privilege: the ceiling",
     "tiny": "agentgym's small decoder, as pre-trained",
     "smollm2": "SmolLM2-135M-Instruct, zero-shot",
-    "RUN_DIR": "what a run has trained",
+    "RUN_DIR": "what a run has trained; RUN_DIR/checkpoints/01 for one of its rounds",
     "chat:MODULE:OBJECT": "any langchain-core chat model",
     "PATH or HUB_ID": "any instruct model that transformers loads",
 }
@@ -62,6 +63,23 @@ def agent(
     return policy, trained.count
 
 
+def reranked(name: str, policy: Agent | PrivilegedAgent, n: int) -> RerankAgent:
+    """Return a run's policy with its actions re-ranked by the run's critic.
+
+    Raises:
+        ValueError: the agent has no critic.
+    """
+    from ..agents.rerank import RerankAgent
+    from .critics import load_critic
+
+    folder = Path(name)
+    if (folder / "checkpoints").is_dir():
+        folder = RunDir(folder).latest()
+    if isinstance(policy, PrivilegedAgent) or not (folder / "critic").is_dir():
+        raise ValueError(f"agent {name!r} has no critic: --rerank needs the directory of a run of method digiq")
+    return RerankAgent(policy, load_critic(folder / "critic")[0], n)
+
+
 def student(name: str) -> Student:
     """Return the model that a name or a run's directory stands for.
 
@@ -74,6 +92,8 @@ def student(name: str) -> Student:
         run = RunDir(Path(name))
         config = run.config()
         return Student.of(config["model"], run.latest(), mode=config["mode"])
+    if (Path(name) / "student.json").is_file():
+        return Student.held(Path(name))
     if name in ("tiny", "smollm2") or "/" in name or Path(name).is_dir():
         return Student.of(name)
     raise unknown("agent", name, ["random", "oracle", "searcher", "tiny", "smollm2", "chat:MODULE:OBJECT"])
@@ -107,10 +127,14 @@ def evaluate(
     seed: int = 0,
     batch: int = 64,
     temperature: float = 0.0,
+    rerank: int | None = None,
     env_kwargs: dict[str, Any] | None = None,
     keep: Callable[[list[Trajectory]], None] | None = None,
 ) -> dict[str, Any]:
-    """Play an agent on a split and return the evaluation object; `keep` is handed the trajectories."""
+    """Play an agent on a split and return the evaluation object; `keep` is handed the trajectories.
+
+    rerank: of the policy's so many likeliest actions, take the one of the greatest Q of the run's critic.
+    """
     kwargs = env_kwargs or {}
     world = make_single(env, **kwargs)
     tasks = list(world.tasks(split))
@@ -120,6 +144,8 @@ def evaluate(
         rng = np.random.default_rng([seed, 7])
         tasks = [tasks[i] for i in sorted(rng.choice(len(tasks), min(episodes, len(tasks)), replace=False))]
     player, count = agent(agent_name, env, kwargs, temperature)
+    if rerank is not None:
+        player = reranked(agent_name, player, rerank)
     timing = Timing()
     start = time.monotonic()
     played = rollout(
@@ -133,6 +159,7 @@ def evaluate(
         row["usage"] = asdict(usage)
     return row | {
         "agent": agent_name,
+        **({} if rerank is None else {"rerank": rerank}),
         "share_of_seconds": {
             "env": round(timing.env_s, 3), "memory": round(timing.memory_s, 3), "agent": round(timing.agent_s, 3),
         },

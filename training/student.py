@@ -47,6 +47,12 @@ class Student:
             student.restore(checkpoint)
         return student
 
+    @classmethod
+    def held(cls, checkpoint: Path) -> Student:
+        """Return the student that a checkpoint is of."""
+        row = json.loads((checkpoint / "student.json").read_text())
+        return cls.of(row["model"], checkpoint, mode=row["mode"])
+
     def count(self, text: str) -> int:
         """Return how many tokens a text has."""
         return len(self.renderer.reply(text))

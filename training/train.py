@@ -26,8 +26,15 @@ from .student import Student
 UNIT = 2**20 if sys.platform == "darwin" else 2**10  # what a process's peak memory is counted in
 
 QUICK = {
-    "tiny": {"demonstrations": 60, "episodes": 60, "iterations": 1, "epochs0": 3.0, "epochs": 1.0},
-    "large": {"demonstrations": 40, "episodes": 24, "iterations": 1, "epochs0": 2.0, "epochs": 1.0},
+    "tiny": {"demonstrations": 60, "episodes": 60, "iterations": 1, "epochs0": 3.0, "epochs": 1.0, "critic_steps": 500},
+    "large": {
+        "demonstrations": 40,
+        "episodes": 24,
+        "iterations": 1,
+        "epochs0": 2.0,
+        "epochs": 1.0,
+        "critic_steps": 500,
+    },
 }
 
 
@@ -168,9 +175,10 @@ def _round(lab: Lab, method: Method, k: int) -> None:
         run.forget_metrics(k)
         fitted = method.update(lab, k, data)
         save_json(run.part("iterations", f"{k:02d}.fit"), fitted)
-        run.checkpoint(k, lab.student.save)
+        run.checkpoint(k, lab.save)
     lab.say(f"round {k}: evaluate")
-    results = _tell(lab.evaluate(f"{k:02d}"), lab.say)
+    actor = getattr(method, "actor", None)
+    results = _tell(lab.evaluate(f"{k:02d}", actor(lab, k) if actor is not None else None), lab.say)
     fit_file = run.part("iterations", f"{k:02d}.fit")
     run.finish_iteration(
         k,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .critic import Critic
+from .critic import READS, Critic, state_text
 from .features import CachedFeatures, Features, HashedFeatures, ModelFeatures
 
-__all__ = ["CachedFeatures", "Critic", "Features", "HashedFeatures", "ModelFeatures"]
+__all__ = ["READS", "CachedFeatures", "Critic", "Features", "HashedFeatures", "ModelFeatures", "state_text"]

@@ -11,7 +11,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ...memory.core import Turn
 from .features import Features
+
+READS = ("history", "screen")
+
+
+def state_text(turn: Turn, reads: str = "history") -> str:
+    """Return what a critic reads of a turn.
+
+    history: the goal and all that the agent reads. screen: the last action, the last observation and the goal, as
+    Digi-Q's critic does (arXiv 2502.15760, Sec. 5); shorter, and the same under every memory.
+    """
+    if reads == "history":
+        return turn.text if turn.goal in turn.text else f"{turn.goal}\n{turn.text}"
+    before = "" if turn.action is None else f"> {turn.action}\n"
+    return f"{before}{turn.observation}\n{turn.goal}"
 
 
 class Heads(nn.Module):
@@ -38,16 +53,25 @@ class Critic:
 
     Source: Digi-Q, arXiv 2502.15760, Sec. 4 (frozen features, double heads); its release takes the greatest head, which
     over-estimates. features: see `features.py`. width: of the hidden layer. heads: how many of each. seed: of the weights.
+    reads: what it reads of a turn, see `state_text`.
     """
 
-    def __init__(self, features: Features, width: int = 256, heads: int = 2, seed: int = 0) -> None:
+    def __init__(
+        self, features: Features, width: int = 256, heads: int = 2, seed: int = 0, reads: str = "history"
+    ) -> None:
+        if reads not in READS:
+            raise ValueError(f"reads={reads!r}: choose one of {', '.join(READS)}")
         for name, value in (("width", width), ("heads", heads)):
             if value < 1:
                 raise ValueError(f"{name}={value}: needs at least 1")
-        self.features, self.width, self.heads = features, width, heads
+        self.features, self.width, self.heads, self.reads = features, width, heads, reads
         generator = torch.Generator().manual_seed(seed)
         self.q_heads = Heads(features.size, width, heads, generator)
         self.v_heads = Heads(features.size, width, heads, generator)
+
+    def text(self, turn: Turn) -> str:
+        """Return the state that a turn is to this critic."""
+        return state_text(turn, self.reads)
 
     @torch.inference_mode()
     def q(self, states: Sequence[str], actions: Sequence[str]) -> NDArray[np.float32]:
@@ -79,7 +103,10 @@ class Critic:
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {f"{k}.{n}": t for k, h in self._parts() for n, t in h.state_dict().items()}
         save_file(tensors, folder / "critic.safetensors")
-        row = {"features": self.features.name, "width": self.width, "heads": self.heads}
+        row = {
+            "features": self.features.name, "options": self.features.options, "width": self.width,
+            "heads": self.heads, "reads": self.reads,
+        }  # fmt: skip
         (folder / "critic.json").write_text(json.dumps(row) + "\n")
 
     @classmethod
@@ -94,7 +121,7 @@ class Critic:
         row = json.loads((folder / "critic.json").read_text())
         if row["features"] != features.name:
             raise ValueError(f"{folder}: a critic on features {row['features']!r}, not on {features.name!r}")
-        critic = cls(features, row["width"], row["heads"])
+        critic = cls(features, row["width"], row["heads"], reads=row["reads"])
         tensors = load_file(folder / "critic.safetensors")
         for k, h in critic._parts():
             h.load_state_dict({n.removeprefix(f"{k}."): t for n, t in tensors.items() if n.startswith(f"{k}.")})

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import repeat
 from pathlib import Path
@@ -15,15 +15,22 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ...memory.core import Segment, Turn
+
 Half = NDArray[np.float16]
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
 class Features(Protocol):
-    """Texts to vectors; `name` says all that they depend on, so that a cache can trust it."""
+    """Texts to vectors.
+
+    name: says all that they depend on, so that a cache can trust it. size: of a vector. options: what they were made
+    with, beside the model.
+    """
 
     name: str
     size: int
+    options: Mapping[str, int]
 
     def __call__(self, states: Sequence[str], actions: Sequence[str] | None = None) -> Half:
         """Return the features of states, or of pairs of state and action, shape (n, size)."""
@@ -47,6 +54,7 @@ class HashedFeatures:
             raise ValueError(f"size={size}: needs at least 2")
         self.size = size
         self.name = f"hashed-{size}"
+        self.options: Mapping[str, int] = {"size": size}
 
     def __call__(self, states: Sequence[str], actions: Sequence[str] | None = None) -> Half:
         """Return the features, shape (n, size)."""
@@ -70,10 +78,14 @@ def _features(state: str, action: str | None) -> list[str]:
 
 
 class ModelFeatures:
-    """The hidden state of one layer at the last token; the model is never trained through them.
+    """The hidden state of one layer where the model would speak, or has spoken; it is never trained through them.
+
+    The text is laid out as the model's own prompts are: a state as what the world said, an action as the reply. The
+    feature of a state is taken at the last token before the reply, that of an action at the token that ends it. The
+    actions of one state are read as branches below it, so the state is read once.
 
     loaded: a model as `agents.models.load` gives it. layer: which of its hidden states, −1 the last. most: only so many
-    tokens from the end of a text are read. batch: texts at once.
+    tokens from the end of a state are read. batch: states at once.
     """
 
     def __init__(self, loaded: Any, layer: int = -1, most: int = 1024, batch: int = 16) -> None:
@@ -83,41 +95,75 @@ class ModelFeatures:
         self._loaded, self._layer, self._most, self._batch = loaded, layer, most, batch
         self.size = int(loaded.model.config.hidden_size)
         self.name = f"{loaded.name}-{_fingerprint(loaded.model)}-layer{layer}-last{most}"
+        self.options: Mapping[str, int] = {"layer": layer, "most": most}
+
+    def prompt(self, state: str) -> list[int]:
+        """Return the ids of a state; its feature is taken at the last."""
+        turn = Turn((Segment("user", state),), goal="", admissible=None, episode=0, t=0, tokens=0, observation=state)
+        ids: list[int] = self._loaded.renderer.prompt(turn)[-self._most :]
+        return ids
+
+    def reply(self, action: str) -> list[int]:
+        """Return the ids of an action; its feature is taken at the last."""
+        renderer = self._loaded.renderer
+        return [*renderer.reply(action), renderer.stop]
 
     def __call__(self, states: Sequence[str], actions: Sequence[str] | None = None) -> Half:
-        """Return the features of the text, an action behind a mark, shape (n, size)."""
+        """Return the features, shape (n, size)."""
+        members: dict[str, list[int]] = {}
+        for i, state in enumerate(states):
+            members.setdefault(state, []).append(i)
+        packs = []
+        for state, own in members.items():
+            packs.append((self.prompt(state), own, [[] if actions is None else self.reply(actions[i]) for i in own]))
+        packs.sort(key=lambda p: len(p[0]) + sum(map(len, p[2])))
+        out = np.empty((len(states), self.size), dtype=np.float16)
+        for k in range(0, len(packs), self._batch):
+            some = packs[k : k + self._batch]
+            rows = iter(self._hidden([(prompt, said) for prompt, _, said in some]))
+            for _, own, _ in some:
+                for i in own:
+                    out[i] = next(rows)
+        return out
+
+    def _hidden(self, packs: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]]) -> Half:
+        """Return the states wanted of some prompts and the replies below them, one after the other."""
         import torch
 
-        texts = list(states) if actions is None else [f"{s}\n> {a}" for s, a in zip(states, actions, strict=True)]
-        rows = [self._loaded.tokenizer.encode(t, add_special_tokens=False)[-self._most :] or [0] for t in texts]
-        out = np.empty((len(rows), self.size), dtype=np.float16)
-        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        for k in range(0, len(order), self._batch):
-            some = order[k : k + self._batch]
-            longest = max(len(rows[i]) for i in some)
-            ids = torch.zeros(len(some), longest, dtype=torch.long)
-            mask = torch.zeros(len(some), longest, dtype=torch.long)
-            for n, i in enumerate(some):
-                ids[n, : len(rows[i])] = torch.tensor(rows[i])
-                mask[n, : len(rows[i])] = 1
-            device = self._loaded.model.device
-            with torch.inference_mode():
-                hidden = self._loaded.model(
-                    input_ids=ids.to(device),
-                    attention_mask=mask.to(device),
-                    output_hidden_states=True,
-                    logits_to_keep=1,
-                ).hidden_states[self._layer]
-            last = torch.tensor([len(rows[i]) - 1 for i in some], device=device)
-            out[some] = hidden[torch.arange(len(some), device=device), last].float().cpu().numpy()
-        return out
+        longest = max(len(prompt) + sum(map(len, said)) for prompt, said in packs)
+        ids, positions, branch = (torch.zeros(len(packs), longest, dtype=torch.long) for _ in range(3))
+        wanted: list[tuple[int, int]] = []
+        for n, (prompt, said) in enumerate(packs):
+            at = len(prompt)
+            ids[n, :at], positions[n, :at] = torch.tensor(prompt), torch.arange(at)
+            for number, reply in enumerate(said, 1):
+                end = at + len(reply)
+                ids[n, at:end] = torch.tensor(reply, dtype=torch.long)
+                positions[n, at:end] = torch.arange(len(prompt), len(prompt) + len(reply))
+                branch[n, at:end] = number
+                wanted.append((n, end - 1 if reply else len(prompt) - 1))
+                at = end
+        own = (branch[:, None, :] == 0) | (branch[:, None, :] == branch[:, :, None])
+        mask = (torch.ones(longest, longest, dtype=torch.bool).tril() & own)[:, None]
+        device = self._loaded.model.device
+        with torch.inference_mode():
+            hidden = self._loaded.model.get_decoder()(
+                input_ids=ids.to(device), position_ids=positions.to(device), attention_mask=mask.to(device),
+                use_cache=False, output_hidden_states=True,
+            ).hidden_states[self._layer]  # fmt: skip
+        where = torch.tensor(wanted, device=device)
+        halves: Half = hidden[where[:, 0], where[:, 1]].float().cpu().numpy().astype(np.float16)
+        return halves
 
 
 def _fingerprint(model: Any) -> str:
     """Return a short hash of a model's weights: features of other weights are other features."""
+    import torch
+
     digest = hashlib.sha256()
     for name, p in sorted(model.state_dict().items()):
-        digest.update(f"{name}{tuple(p.shape)}{float(p.float().sum())}".encode())
+        digest.update(f"{name}{tuple(p.shape)}{p.dtype}".encode())
+        digest.update(p.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()[:8]
 
 
@@ -128,7 +174,8 @@ class CachedFeatures:
     """
 
     def __init__(self, inner: Features, file: Path) -> None:
-        self.name, self.size, self._inner, self._file = inner.name, inner.size, inner, file
+        self.name, self.size, self.options = inner.name, inner.size, inner.options
+        self._inner, self._file = inner, file
         self._kind = np.dtype([("key", "S16"), ("row", np.float16, (inner.size,))])
         head = json.dumps({"name": inner.name, "size": inner.size}).encode() + b"\n"
         if not file.is_file():

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import Info, Privileged, Searcher, TextEnv
+from . import behaviour
 from . import noise as noises
 from .core import CLAIMS, DeviceBackend, Screen, Verdict
 from .grammar import parse
@@ -144,6 +145,10 @@ class DeviceEnv(TextEnv):
     def searcher(self) -> Searcher:
         """Return the searching expert, who reads goals that the phone's templates have written."""
         return DeviceSearcher()
+
+    def habit(self, user: int, observation: str, admissible: Sequence[str], p_wrong: float) -> str | None:
+        """Return the wrong action that a user prefers on a page, None where it has no bad habit there."""
+        return behaviour.habit(user, observation, admissible, p_wrong)
 
     def split_hash(self, split: str) -> str:
         """Return a short hash of a split's tasks; other seeds or noise have another."""

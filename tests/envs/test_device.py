@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from agentgym.envs import make
 from agentgym.envs.check import check
-from agentgym.envs.device import DeviceEnv, Element, Event, Habitual, Screen, grammar
+from agentgym.envs.device import DeviceEnv, Element, Event, Screen, grammar
 from agentgym.envs.device.adb import AdbBackend, AdbConnection, AdbError, AdbTask, read_dump
 from agentgym.envs.device.apps import book, route
 from agentgym.envs.device.judge import same
@@ -303,28 +303,6 @@ def test_what_the_screen_says_can_be_read_back() -> None:
         assert (read.page, read.above, read.below) == (screen.page, screen.above, screen.below)
         assert [e[:3] for e in read.elements] == [e[:3] for e in screen.elements]
         env.step(action)
-
-
-def test_a_habitual_user_is_wrong_in_the_same_way_and_sometimes_wins() -> None:
-    env = DeviceEnv()
-    won, wrong = 0, Counter[str]()
-    tasks = env.tasks("train")[:171]
-    for task in tasks:
-        observation, info = env.reset(options={"task": task})
-        user = Habitual(env, seed=1)
-        user.begin(info["goal"], observation, info)
-        over = cut = False
-        while not (over or cut):
-            action, plan = user.act(), env.privileged().actions
-            if plan and action != plan[0] and action.startswith("click"):
-                wrong[f"{env.backend.screen().page} {action}"] += 1
-            observation, _, over, cut, info = env.step(action)
-            user.observe(action, observation, info)
-        won += info["success"]
-    assert 0.1 < won / len(tasks) < 0.8
-    assert sum(n for _, n in wrong.most_common(15)) > 0.6 * wrong.total()
-    with pytest.raises(ValueError, match="p_slip=2"):
-        Habitual(env, p_slip=2)
 
 
 def test_pixels_show_every_element_and_the_change_of_a_switch() -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 from .bc import BC, FilteredBC
 from .dagger import Dagger
+from .digiq import DigiQ
 from .leap import Leap
 
-METHODS: dict[str, type[Any]] = {"bc": BC, "filtered-bc": FilteredBC, "dagger": Dagger, "leap": Leap}
+METHODS: dict[str, type[Any]] = {m.id: m for m in (BC, FilteredBC, Dagger, Leap, DigiQ)}
 
 __all__ = ["METHODS"]

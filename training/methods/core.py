@@ -15,7 +15,10 @@ from ..sequences import Example
 
 @runtime_checkable
 class Method(Protocol):
-    """A frozen dataclass of hyper-parameters with these stages; `iterations` counts the updates after the first."""
+    """A frozen dataclass of hyper-parameters with these stages; `iterations` counts the updates after the first.
+
+    It may have `actor(lab, k)`, the agent by which round k is judged; without it that is the student.
+    """
 
     id: ClassVar[str]
     summary: ClassVar[str]
