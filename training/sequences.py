@@ -37,12 +37,14 @@ class Reply:
 
     context: new ids since the last step's reply. said: the ids that the episode went on with.
     learn: the ids to be made likely after `context`, None for nothing. weight: of this step's loss.
+    ended: whether the stop follows what is learned; it does not where a reply was cut at its longest.
     """
 
     context: tuple[int, ...]
     said: tuple[int, ...]
     learn: tuple[int, ...] | None
     weight: float = 1.0
+    ended: bool = True
 
 
 def build(steps: Sequence[Reply], stop: int, *, context_weight: float = 0.0, max_tokens: int = 4096) -> Example:
@@ -71,7 +73,7 @@ def build(steps: Sequence[Reply], stop: int, *, context_weight: float = 0.0, max
 
     previous = -1
     for number, step in enumerate(steps, 1):
-        learn = (*step.learn, stop) if step.learn is not None else None
+        learn = None if step.learn is None else (*step.learn, stop) if step.ended else step.learn
         same = step.learn == step.said
         need = len(step.context) + len(step.said) + (0 if same or learn is None else len(learn))
         if len(ids) + need > max_tokens:
