@@ -118,9 +118,11 @@ class Batch:
 def collate(examples: Sequence[Example], device: torch.device | str = "cpu") -> Batch:
     """Pad examples to one length and build the tree's attention mask where any example branches.
 
-    Lengths are multiples of 64: a CPU compiles its bfloat16 kernels anew for every shape it meets.
+    Lengths are multiples of 64, short ones of 32: a CPU compiles its bfloat16 kernels anew for every shape it meets.
     """
-    length = -(-max(len(e.ids) for e in examples) // 64) * 64
+    longest = max(len(e.ids) for e in examples)
+    unit = 32 if longest <= 128 else 64
+    length = -(-longest // unit) * unit
 
     def pad(rows: Sequence[Sequence[float]], fill: float, dtype: torch.dtype) -> Tensor:
         out = torch.full((len(rows), length), fill, dtype=dtype)

@@ -92,7 +92,10 @@ def configure(
     world = make_single(env, **kwargs)
     if isinstance(made, Particular):
         made.check(world)
-    mode = mode or ("generate" if isinstance(world, Attempts) else "choose")  # answers are nowhere listed
+    free = isinstance(world, Attempts)
+    if free and mode == "choose":
+        raise ValueError("run.mode='choose': this world lists no actions; give run.mode=generate")
+    mode = mode or ("generate" if free else "choose")
     return {
         "env": env, "env_kwargs": kwargs, "method": method, "hyper": asdict(made), "model": model, "memory": memory,
         "mode": mode, "seed": seed, "splits": {s: n for s, n in splits.items() if n > 0}, "before": before, "batch": batch,
