@@ -42,14 +42,19 @@ def propose(lab: Lab, states: Sequence[Turn], n: int, temperature: float, *key: 
     """Return n replies of the student to each state, drawn apart from each other."""
     policy = lab.student.policy(temperature)
     policy.begin(int(lab.rng(19, *key).integers(2**31)))
-    asked = [replace(state, episode=i * n + j) for i, state in enumerate(states) for j in range(n)]
-    out: list[Decision] = []
-    for at in range(0, len(asked), lab.batch):
-        some = asked[at : at + lab.batch]
-        out += policy.act(some)
-        for turn in some:
+    asked = [[replace(state, episode=i * n + j) for j in range(n)] for i, state in enumerate(states)]
+    out: list[list[Decision]] = []
+    width = max(1, lab.batch // n)
+    for at in range(0, len(asked), width):
+        some = asked[at : at + width]
+        done = [[d] for d in policy.act([first for first, *_ in some])]
+        for first, *others in some:
+            policy.fork(first.episode, [turn.episode for turn in others])
+        rest = iter(policy.act([turn for _, *others in some for turn in others]) if n > 1 else [])
+        out += [row + [next(rest) for _ in range(n - 1)] for row in done]
+        for turn in (turn for row in some for turn in row):
             policy.release(turn.episode)
-    return [out[i * n : (i + 1) * n] for i in range(len(states))]
+    return out
 
 
 def judge(env: TextEnv, task: str, replies: Sequence[str]) -> list[float]:

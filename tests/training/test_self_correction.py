@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from agentgym.agents.teachers import turns
 from agentgym.envs import make
 from agentgym.memory.store import read
 from agentgym.memory.trajectory import Step, Trajectory
 from agentgym.training import update
 from agentgym.training.advantages import leave_one_out
-from agentgym.training.attempts import answers, judge, right, summary
+from agentgym.training.attempts import answers, judge, propose, right, summary
 from agentgym.training.lab import Lab
 from agentgym.training.losses import k3, reinforce
 from agentgym.training.methods.rise import first_attempt, weight
@@ -167,18 +169,27 @@ def test_sampled_ids_are_trained_on_with_the_probability_with_which_they_were_dr
     policy = lab.student.policy(1.0)
     policy.max_new_tokens = 5
     played = lab.play(policy, lab.tasks("train", 4), 1)
-    for memory_full in played:
-        [words] = own_words(memory_full, [1.0, 2.0], [0.1, 0.0], lab.student.renderer.stop, longest=5)
-        batch = collate([words.example])
+    for t in played:
+        words = own_words(t, [1.0, 2.0], [0.1, 0.0], lab.student.renderer.stop, longest=5)
         with torch.no_grad():
-            logp, adv = update.logps(lab.student.model, batch)
-        ids = [s.token_ids for s in memory_full.steps]
-        drawn = [len(x) + (len(x) < 5) for x in ids]  # a reply that was cut has no stop
+            read_ = [update.logps(lab.student.model, collate([w.example])) for w in words]
+        logp, adv = (torch.cat(parts) for parts in zip(*read_, strict=True))
+        drawn = [len(s.token_ids) + (len(s.token_ids) < 5) for s in t.steps]  # a reply that was cut has no stop
         assert adv.tolist() == [1.0] * drawn[0] + [2.0] * drawn[1]
-        kl = [w for w, t in zip(words.kl, words.example.targets, strict=True) if t != IGNORE]
-        assert kl == [0.1] * drawn[0] + [0.0] * drawn[1]
+        kl = [b for w in words for b, i in zip(w.kl, w.example.targets, strict=True) if i != IGNORE]
+        assert kl == pytest.approx([0.1] * drawn[0] + [0.0] * drawn[1])
         sums = [logp[: drawn[0]].sum().item(), logp[drawn[0] :].sum().item()]
-        assert sums == pytest.approx([s.logprob for s in memory_full.steps], abs=2e-3)
+        assert sums == pytest.approx([s.logprob for s in t.steps], abs=2e-3)
+
+
+def test_many_replies_to_one_state_are_those_that_each_would_give_alone(lab: Lab) -> None:
+    played = lab.play(lab.student.policy(1.0), lab.tasks("train", 3), 1)
+    states = [s for t in played for s in turns(t, lab.make_memory())]
+    together = [[d.token_ids for d in row] for row in propose(lab, states, 3, 1.0, 5)]
+    policy = lab.student.policy(1.0)
+    policy.begin(int(lab.rng(19, 5).integers(2**31)))
+    alone = [[policy.act([replace(s, episode=3 * i + j)])[0].token_ids for j in range(3)] for i, s in enumerate(states)]
+    assert together == alone and len({r for row in alone for r in row}) > 9
 
 
 def test_words_of_an_agent_without_ids_are_refused() -> None:
