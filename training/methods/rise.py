@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ...agents.teachers import Correction, retrace, turns
@@ -85,8 +85,9 @@ class Rise:
         """Return the improved attempt at every state, weighed by exp(r/τ)."""
         if k == 0:
             return [first_attempt(t, weight(1.0, self.tau)) for t in trajectories]
-        rows = self._oracle(lab, trajectories) if self.teacher == "oracle" else self._best(lab, k, trajectories)
-        return [[c if i == 0 or not self.first_turns else Correction(None) for i, c in enumerate(row)] for row in rows]
+        taught = [replace(t, steps=t.steps[:1]) if self.first_turns else t for t in trajectories]
+        rows = self._oracle(lab, taught) if self.teacher == "oracle" else self._best(lab, k, taught)
+        return [row + [Correction(None)] * (len(t.steps) - len(row)) for row, t in zip(rows, trajectories, strict=True)]
 
     def _oracle(self, lab: Lab, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
         env = lab.make_env()
