@@ -48,6 +48,12 @@ class SlotCache(Cache):  # type: ignore[misc]
                 store[i] = new
         self.slots, self.width = slots, width
 
+    def copy(self, source: int, targets: Sequence[int]) -> None:
+        """Give some rows all that lies in another."""
+        self.reserve(max(targets) + 1, self.width)
+        for layer in (*self._keys, *self._values):
+            layer[list(targets)] = layer[source].clone()
+
     def plan(self, rows: Sequence[int], starts: Sequence[int], length: int) -> tuple[Tensor, Tensor]:
         """Say what the next pass writes: `length` columns from `starts[i]` in row `rows[i]`.
 

@@ -119,6 +119,16 @@ class Policy:
         if row is not None:
             self._free.append(row.slot)
 
+    @torch.inference_mode()
+    def fork(self, episode: int, copies: Sequence[int]) -> None:
+        """Start episodes that have read what another has, so that many answers to one prompt read it once."""
+        source = self._row(episode)
+        rows = [self._row(c) for c in copies]
+        for row in rows:
+            row.ids = list(source.ids)
+        if rows:
+            self._cache.copy(source.slot, [row.slot for row in rows])
+
     def _row(self, episode: int) -> _Row:
         if episode not in self._rows:
             slot = min(self._free) if self._free else len(self._rows)

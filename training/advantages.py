@@ -101,6 +101,28 @@ def advantage_weights(adv: Tensor, beta: float) -> Tensor:
     return (adv / beta).clamp(max=3.0).exp()
 
 
+def leave_one_out(r: Tensor) -> Tensor:
+    """Advantage of each of K samples over the mean of the others.
+
+    A_k = r_k − Σ_{j≠k} r_j / (K − 1)
+    Source: REINFORCE leave-one-out, Kool et al. 2019; Ahmadian et al., arXiv 2402.14740, Eq. 8. The baseline does not
+    depend on the sample, so the gradient stays unbiased.
+
+    Args:
+        r: rewards of samples from one state, shape (..., K), K ≥ 2.
+    Returns:
+        A, shape (..., K); each group sums to 0.
+    Raises:
+        ValueError: a single sample has no others.
+    >>> leave_one_out(torch.tensor([1.0, 0.0, 0.0]))
+    tensor([ 1.0000, -0.5000, -0.5000])
+    """
+    k = r.shape[-1]
+    if k < 2:
+        raise ValueError(f"{k} sample: a leave-one-out baseline needs at least 2 of one state")
+    return (r - r.mean(-1, keepdim=True)) * (k / (k - 1))
+
+
 def soft_bellman_residual(v_t: Tensor, r_t: Tensor, log_ratio: Tensor, beta: float) -> Tensor:
     """What a value lacks under the KL-regularised optimum, summed to the end of the episode.
 

@@ -13,9 +13,11 @@ import numpy as np
 from ..agents.core import Agent, PrivilegedAgent
 from ..envs import make
 from ..envs.core import Searcher, TextEnv
+from ..envs.reasoning import Attempts
 from ..memory import memory_maker
 from ..memory.core import Memory
 from ..memory.trajectory import Trajectory
+from .attempts import measure
 from .evaluate import summary
 from .rollout import Timing, rollout
 from .run import RunDir
@@ -105,4 +107,6 @@ class Lab:
             played = self.run.trajectories(f"{name}-eval-{split}", episodes)
             row = summary(played, split=split, split_hash=env.split_hash(split), seconds=time.monotonic() - start)
             out[split] = row | {"seed": self.seed, "agent": player.name}
+            if isinstance(env, Attempts) and env.turns > 1:
+                out[split]["attempts"] = measure(self, env, played)
         return out

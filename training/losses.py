@@ -38,6 +38,42 @@ def weighted_nll(logp: Tensor, weights: Tensor) -> Tensor:
     return -(weights * logp).sum() / weights.sum()
 
 
+def k3(logp: Tensor, ref: Tensor) -> Tensor:
+    """Estimate of KL(π ‖ π_ref) from one token that π drew; never negative, unbiased, of low variance.
+
+    k3 = ρ − log ρ − 1, with ρ = π_ref / π
+    Source: Schulman, "Approximating KL divergence", 2020; per token in SCoRe's and GRPO's code. As a loss on tokens of
+    π its gradient is that of KL(π_ref ‖ π).
+
+    Args:
+        logp, ref: log π and log π_ref of the tokens, shape (N,).
+    Returns:
+        shape (N,), ≥ 0, and 0 where the two agree.
+    >>> k3(torch.tensor([0.5]).log(), torch.tensor([0.25]).log())
+    tensor([0.1931])
+    """
+    log_ratio = ref - logp
+    return log_ratio.exp() - log_ratio - 1
+
+
+def reinforce(logp: Tensor, adv: Tensor, ref: Tensor, beta: Tensor) -> Tensor:
+    """REINFORCE with a KL penalty, summed over tokens; divide by the number of episodes.
+
+    L = Σ_i [−A_i log π_i + β_i k3(π_i, π_ref,i)]
+    Source: Williams 1992, Eq. 11; SCoRe, arXiv 2409.12917, Eq. 2. Every token of a reply carries the reply's advantage.
+
+    Args:
+        logp: log π of the tokens said, shape (N,). adv: A, shape (N,), of any sign, without gradient.
+        ref: log π_ref, shape (N,). beta: β ≥ 0 of each token, shape (N,).
+    Returns:
+        a scalar.
+    >>> half = torch.tensor([0.5]).log()
+    >>> reinforce(half, torch.tensor([2.0]), half, torch.tensor([0.1]))
+    tensor(1.3863)
+    """
+    return (beta * k3(logp, ref) - adv * logp).sum()
+
+
 def dpo(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor, beta: float) -> Tensor:
     """Direct preference optimisation, mean over pairs.
 

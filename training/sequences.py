@@ -37,12 +37,14 @@ class Reply:
 
     context: new ids since the last step's reply. said: the ids that the episode went on with.
     learn: the ids to be made likely after `context`, None for nothing. weight: of this step's loss.
+    ended: whether the stop follows what is learned; it does not where a reply was cut at its longest.
     """
 
     context: tuple[int, ...]
     said: tuple[int, ...]
     learn: tuple[int, ...] | None
     weight: float = 1.0
+    ended: bool = True
 
 
 def build(steps: Sequence[Reply], stop: int, *, context_weight: float = 0.0, max_tokens: int = 4096) -> Example:
@@ -71,7 +73,7 @@ def build(steps: Sequence[Reply], stop: int, *, context_weight: float = 0.0, max
 
     previous = -1
     for number, step in enumerate(steps, 1):
-        learn = (*step.learn, stop) if step.learn is not None else None
+        learn = None if step.learn is None else (*step.learn, stop) if step.ended else step.learn
         same = step.learn == step.said
         need = len(step.context) + len(step.said) + (0 if same or learn is None else len(learn))
         if len(ids) + need > max_tokens:
@@ -116,9 +118,11 @@ class Batch:
 def collate(examples: Sequence[Example], device: torch.device | str = "cpu") -> Batch:
     """Pad examples to one length and build the tree's attention mask where any example branches.
 
-    Lengths are multiples of 64: a CPU compiles its bfloat16 kernels anew for every shape it meets.
+    Lengths are multiples of 64, short ones of 32: a CPU compiles its bfloat16 kernels anew for every shape it meets.
     """
-    length = -(-max(len(e.ids) for e in examples) // 64) * 64
+    longest = max(len(e.ids) for e in examples)
+    unit = 32 if longest <= 128 else 64
+    length = -(-longest // unit) * unit
 
     def pad(rows: Sequence[Sequence[float]], fill: float, dtype: torch.dtype) -> Tensor:
         out = torch.full((len(rows), length), fill, dtype=dtype)

@@ -14,10 +14,12 @@ from typing import Any
 from ..envs import make_single, options
 from ..envs.core import SPLITS
 from ..envs.errors import unknown
+from ..envs.reasoning import Attempts
 from ..memory import memory_maker
+from .attempts import tell
 from .lab import Lab
 from .methods import METHODS
-from .methods.core import Method, keep
+from .methods.core import Method, Particular, keep
 from .report import write_report
 from .run import RunDir, default_path, save_json
 from .settings import typed
@@ -26,16 +28,15 @@ from .student import Student
 UNIT = 2**20 if sys.platform == "darwin" else 2**10  # what a process's peak memory is counted in
 
 QUICK = {
-    "tiny": {"demonstrations": 60, "episodes": 60, "iterations": 1, "epochs0": 3.0, "epochs": 1.0, "critic_steps": 500},
-    "large": {
-        "demonstrations": 40,
-        "episodes": 24,
-        "iterations": 1,
-        "epochs0": 2.0,
-        "epochs": 1.0,
-        "critic_steps": 500,
+    "tiny": {
+        "demonstrations": 60, "episodes": 60, "iterations": 1, "epochs0": 3.0, "epochs": 1.0, "critic_steps": 500,
+        "candidates": 4, "stage1": 1, "stage2": 1, "updates": 3,
     },
-}
+    "large": {
+        "demonstrations": 40, "episodes": 24, "iterations": 1, "epochs0": 2.0, "epochs": 1.0, "critic_steps": 500,
+        "candidates": 4, "stage1": 1, "stage2": 1, "updates": 2, "questions": 4, "samples": 4,
+    },
+}  # fmt: skip
 
 
 def configure(
@@ -54,13 +55,13 @@ def configure(
     known = {f.name for f in fields(cls)}
     if quick:
         hyper |= {k: v for k, v in QUICK["tiny" if model == "tiny" else "large"].items() if k in known}
-    kwargs: dict[str, Any] = {}
+    kwargs: dict[str, Any] = {k: v for k, v in getattr(cls, "protocol", {}).items() if k in options(env)}
     splits = {"valid": 140, "test": 134}
     if quick:
         splits = {"valid": 20, "test": 20} if model == "tiny" else {"valid": 0, "test": 40}
     before = model != "tiny"
     batch = 64 if model == "tiny" else 8
-    mode = "choose"
+    mode = None
     for key, text in settings.items():
         where, _, name = key.partition(".")
         if where == "env":
@@ -89,6 +90,12 @@ def configure(
             )
     made = cls(**hyper)
     world = make_single(env, **kwargs)
+    if isinstance(made, Particular):
+        made.check(world)
+    free = isinstance(world, Attempts)
+    if free and mode == "choose":
+        raise ValueError("run.mode='choose': this world lists no actions; give run.mode=generate")
+    mode = mode or ("generate" if free else "choose")
     return {
         "env": env, "env_kwargs": kwargs, "method": method, "hyper": asdict(made), "model": model, "memory": memory,
         "mode": mode, "seed": seed, "splits": {s: n for s, n in splits.items() if n > 0}, "before": before, "batch": batch,
@@ -199,6 +206,8 @@ def _tell(results: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any]
             f"  {split}: success {row['success']['mean']:.3f} [{low:.3f}, {high:.3f}] of {row['episodes']}, "
             f"{row['steps']['mean']:.1f} steps"
         )
+        if "attempts" in row:
+            say(f"    {tell(row['attempts'])}")
     return results
 
 

@@ -3,6 +3,6 @@
 from .env import ReasoningEnv
 from .grade import Grade
 from .problems import Problem, Source
-from .turns import Retry
+from .turns import Attempts, Retry
 
-__all__ = ["Grade", "Problem", "ReasoningEnv", "Retry", "Source"]
+__all__ = ["Attempts", "Grade", "Problem", "ReasoningEnv", "Retry", "Source"]

@@ -178,6 +178,23 @@ def solve_letters(question: str) -> str:
     return str(word.count(letter))
 
 
+def make_median(rng: Random, level: int) -> tuple[str, str]:
+    """Pick the number with as many below it as above: an answer is easier to check, by counting, than to find."""
+    count, top = ((5, 9), (5, 28), (7, 50), (9, 99), (11, 999))[level - 1]
+    row = rng.sample(range(top + 1), count)
+    return f"What is the median of {_row(row)}?", solve_median(_row(row))
+
+
+def solve_median(question: str) -> str:
+    """Read the numbers, an odd count of them.
+
+    >>> solve_median("What is the median of 7, 1, 9?")
+    '7'
+    """
+    row = sorted(_ints(question))
+    return str(row[len(row) // 2])
+
+
 def make_guess(rng: Random, level: int) -> tuple[str, str]:
     """Hide a number: only "too small" and "too large" lead to it, so it wants several turns and graded feedback."""
     top = (5, 10, 30, 100, 1000)[level - 1]
@@ -199,6 +216,7 @@ FAMILIES: dict[str, Family] = {
     "largest": Family(make_largest, solve_largest),
     "order": Family(make_order, solve_order, grade_list),
     "letters": Family(make_letters, solve_letters),
+    "median": Family(make_median, solve_median),
     "guess": Family(make_guess, solve_guess, public=False),
 }
 _OPENINGS = {
@@ -208,6 +226,7 @@ _OPENINGS = {
     "Which is the largest": "largest",
     "Sort from": "order",
     "How often": "letters",
+    "What is the median": "median",
     "I think of": "guess",
 }
 

@@ -12,7 +12,7 @@ from .grade import UNREAD, Grade
 
 FEEDBACK = ("graded", "retry", "blind")
 RETRY = "That is not right. Think again and give another answer."
-BLIND = "There may be an error in this answer. Look for it, and give your answer again, corrected if need be."
+BLIND = "There may be an error: check it, answer again."
 
 
 def respond(feedback: str, grade: Grade, attempt: int, turns: int) -> tuple[str, bool]:

@@ -8,7 +8,9 @@ from .bc import BC, FilteredBC
 from .dagger import Dagger
 from .digiq import DigiQ
 from .leap import Leap
+from .rise import Rise
+from .score import Score
 
-METHODS: dict[str, type[Any]] = {m.id: m for m in (BC, FilteredBC, Dagger, Leap, DigiQ)}
+METHODS: dict[str, type[Any]] = {m.id: m for m in (BC, FilteredBC, Dagger, Leap, Rise, Score, DigiQ)}
 
 __all__ = ["METHODS"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from ...agents.teachers import Correction
+from ...envs.core import TextEnv
 from ...memory.trajectory import Trajectory
 from ..examples import examples
 from ..lab import Lab
@@ -36,6 +37,16 @@ class Method(Protocol):
 
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
         """Train the student on the labelled episodes of rounds 0..k and return what the training came to."""
+
+
+@runtime_checkable
+class Particular(Protocol):
+    """A method that not every world suits; `protocol` is the options of a world that it sets where the user does not."""
+
+    protocol: ClassVar[Mapping[str, Any]]
+
+    def check(self, env: TextEnv) -> None:
+        """Raise ValueError where the world lacks what the method needs."""
 
 
 def keep(trajectory: Trajectory, corrections: Sequence[Correction]) -> Trajectory:

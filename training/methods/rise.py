@@ -1,0 +1,135 @@
+"""RISE: at every attempt of its own, the student learns the best of several next ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from ...agents.teachers import Correction, retrace, turns
+from ...envs.core import TextEnv
+from ...memory.trajectory import Trajectory
+from ..attempts import judge, propose, require
+from ..examples import own_actions
+from ..lab import Lab
+from .bc import demonstrate
+from .core import dataset
+
+TEACHERS = ("self", "oracle")
+
+
+@dataclass(frozen=True)
+class Rise:
+    """Recursive introspection: one question as a decision process of several turns.
+
+    The state after i attempts is s_i = (x, y_1, f_1, …, y_i, f_i): question, attempts, and what was said to them; the
+    reward of an attempt is 1 where it is right. Round 0: SFT on the first attempts of demonstrations. Round i ≥ 1:
+      1. roll π_{i−1} out for all turns on train questions;
+      2. at every state visited, draw N replies from π_{i−1} and keep the best ỹ (self-distillation), or take the
+         oracle's (distillation);
+      3. maximise Σ exp(r(ỹ)/τ) log π(ỹ | s) over all rounds so far, the loss on ỹ alone, never on the attempts before.
+    Source: RISE, arXiv 2407.18219, Eq. 4 and Algorithm 1; τ, N and the loss on the last turn from its code. Evaluated
+    in as many turns as the world gives: m1@t1, m5@t1, m1@t5, p1@t5 (training/attempts.py). Its code shows a window of
+    two attempts: --memory window:2. Deviations: the code collects two turns, we collect all; and a round trains π_{i−1}
+    on the rounds before as well, in which a demonstration counts as an answer with r = 1.
+
+    demonstrations: of round 0; 0 leaves the model as it is. iterations: rounds after it. episodes: rolled out in each.
+    candidates: N, the paper's 16. tau: τ, its code's 0.4. teacher: self or oracle. first_turns: teach at first attempts
+    only, the ablation that leaves out the idea. temperature: of the rollout and the candidates. epochs0, epochs, lr: of
+    the fits.
+    """
+
+    id: ClassVar[str] = "rise"
+    summary: ClassVar[str] = "learns the best of several replies to its own earlier attempts"
+    source: ClassVar[str] = "arXiv 2407.18219"
+    protocol: ClassVar[Mapping[str, Any]] = {"turns": 5, "feedback": "blind"}
+    demonstrations: int = 600
+    iterations: int = 2
+    episodes: int = 300
+    candidates: int = 16
+    tau: float = 0.4
+    teacher: str = "self"
+    first_turns: bool = False
+    temperature: float = 1.0
+    epochs0: float = 6.0
+    epochs: float = 2.0
+    lr: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.teacher not in TEACHERS:
+            raise ValueError(f"rise.teacher={self.teacher!r}: choose one of {', '.join(TEACHERS)}")
+        if self.tau <= 0:
+            raise ValueError(f"rise.tau={self.tau}: needs a positive temperature")
+        for name, least in (("demonstrations", 0), ("iterations", 0), ("episodes", 1), ("candidates", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"rise.{name}={getattr(self, name)}: needs at least {least}")
+
+    def check(self, env: TextEnv) -> None:
+        """Raise where the world does not verify several attempts."""
+        require(self.id, env)
+
+    @property
+    def rounds(self) -> int:
+        """The demonstrations' round and `iterations` more."""
+        return 1 + self.iterations
+
+    def collect(self, lab: Lab, k: int) -> list[Trajectory]:
+        """Return demonstrations in round 0, then the student's own attempts."""
+        if k == 0:
+            return demonstrate(lab, self.demonstrations) if self.demonstrations else []
+        tasks = lab.tasks("train", self.episodes, k)
+        return lab.play(lab.student.policy(self.temperature), tasks, k, label="roll out")
+
+    def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
+        """Return the improved attempt at every state, weighed by exp(r/τ)."""
+        if k == 0:
+            return [first_attempt(t, weight(1.0, self.tau)) for t in trajectories]
+        taught = [replace(t, steps=t.steps[:1]) if self.first_turns else t for t in trajectories]
+        rows = self._oracle(lab, taught) if self.teacher == "oracle" else self._best(lab, k, taught)
+        return [row + [Correction(None)] * (len(t.steps) - len(row)) for row, t in zip(rows, trajectories, strict=True)]
+
+    def _oracle(self, lab: Lab, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
+        env = lab.make_env()
+        return [[Correction(p.actions[0], None, weight(1.0, self.tau)) for p in retrace(env, t)] for t in trajectories]
+
+    def _best(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
+        """The best of N replies at every state; the first drawn of equals."""
+        env = lab.make_env()
+        states = [s for t in trajectories for s in turns(t, lab.make_memory())]
+        drawn = iter(propose(lab, states, self.candidates, self.temperature, k))
+        rows, solved = [], 0
+        for t in trajectories:
+            row = []
+            for _ in t.steps:
+                replies = next(drawn)
+                rewards = judge(env, t.task, [d.action for d in replies])
+                best = max(range(len(replies)), key=rewards.__getitem__)
+                solved += rewards[best] >= 1
+                row.append(Correction(replies[best].action, replies[best].thought, weight(rewards[best], self.tau)))
+            rows.append(row)
+        lab.say(f"  label: at {solved} of {len(states)} states one of {self.candidates} replies is right")
+        return rows
+
+    def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
+        """Reward-weighted regression on all rounds so far."""
+        rows = [t for group in data for t in group]
+        if not rows:
+            return {}
+        epochs = self.epochs0 if k == 0 else self.epochs
+        return lab.student.fit(dataset(lab, rows), lab.rng(3, k), epochs=epochs, lr=self.lr)
+
+
+def weight(reward: float, tau: float) -> float:
+    """Return exp(r/τ), the weight of reward-weighted regression (RISE arXiv 2407.18219, Eq. 4).
+
+    >>> round(weight(1.0, 0.4), 3), weight(0.0, 0.4)
+    (12.182, 1.0)
+    """
+    return math.exp(reward / tau)
+
+
+def first_attempt(trajectory: Trajectory, weight: float = 1.0) -> list[Correction]:
+    """Return a demonstration's first attempt as what should be learned, and nothing of the attempts after it."""
+    first, *rest = own_actions(trajectory)
+    return [Correction(first.action, first.reason, weight), *(Correction(None) for _ in rest)]

@@ -1,0 +1,143 @@
+"""A policy-gradient step on what the student itself has just said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..memory.trajectory import Trajectory
+from . import update
+from .losses import k3, reinforce
+from .sequences import IGNORE, Batch, Example, Reply, build, collate
+from .student import Student
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A sequence of sampled ids. example: its weights are the tokens' advantages, of any sign. kl: their β."""
+
+    example: Example
+    kl: tuple[float, ...]
+
+
+def own_words(
+    trajectory: Trajectory,
+    advantages: Sequence[float],
+    kl: Sequence[float],
+    stop: int,
+    *,
+    longest: int,
+    max_tokens: int = 4096,
+) -> list[Said]:
+    """Return the very ids that an episode read and sampled, each step with its advantage and its weight of the KL.
+
+    One sequence holds all steps whose views extend each other. A reply of `longest` tokens was cut: it has no stop.
+
+    Raises:
+        ValueError: the episode is not a language model's.
+    """
+    out: list[Said] = []
+    runs: list[list[tuple[Reply, float]]] = []
+    for step, advantage, beta in zip(trajectory.steps, advantages, kl, strict=True):
+        if not step.context_ids:
+            raise ValueError(f"task {trajectory.task!r}: no token ids are kept, so {trajectory.agent!r} is no policy")
+        whole = len(step.token_ids) < longest
+        reply = Reply(step.context_ids, step.token_ids, step.token_ids, float(advantage), ended=whole)
+        if step.fresh or not runs:
+            runs.append([])
+        runs[-1].append((reply, float(beta)))
+    for run in runs:
+        example = build([r for r, _ in run], stop, max_tokens=max_tokens)
+        penalty = build([replace(r, weight=beta) for r, beta in run], stop, max_tokens=max_tokens)
+        out.append(Said(example, penalty.weights))
+    return out
+
+
+class Ascent:
+    """REINFORCE with a KL penalty to a reference; an optimizer that lives through some on-policy updates.
+
+    The reference is the student with a checkpoint's weights, kept as one copy of what trains. Dropout stays off, so
+    that the tokens' probabilities are those with which they were drawn.
+    """
+
+    def __init__(
+        self, student: Student, reference: Path, *, lr: float | None, batch_tokens: int = 8192, clip: float = 1.0
+    ) -> None:
+        self._model, self._batch_tokens, self._clip = student.model, batch_tokens, clip
+        self._optimizers = update.adamw(self._model, lr or (2e-5 if student.adapted else 3e-4))
+        self._bf16 = update.fast_bf16(self._model.device)
+        now = weights(self._model)
+        student.restore(reference)
+        self._reference = weights(self._model)
+        put(self._model, now)
+        self._model.eval()
+
+    def step(self, rows: Sequence[Said], episodes: int) -> dict[str, float]:
+        """Take one step on the words of so many episodes.
+
+        Returns:
+            loss; kl: mean k3 of the tokens; surprise: mean −log π of the tokens, which falls to 0 as the policy settles.
+        Raises:
+            FloatingPointError: the loss is not finite; the model is as it was.
+        """
+        examples = [r.example for r in rows]
+        groups = list(update.batches(examples, self._batch_tokens, np.random.default_rng(0)))
+        loaded = [collate([examples[i] for i in g], self._model.device) for g in groups]
+        with torch.no_grad(), exchanged(self._model, self._reference):
+            refs = [self._logps(b)[0] for b in loaded]
+        totals = torch.zeros(4, dtype=torch.float64)
+        for group, batch, ref in zip(groups, loaded, refs, strict=True):
+            logp, adv = self._logps(batch)
+            penalty = collate([replace(examples[i], weights=rows[i].kl) for i in group], self._model.device)
+            loss = reinforce(logp, adv, ref, penalty.weights[batch.targets != IGNORE]) / episodes
+            loss.backward()  # type: ignore[no-untyped-call]
+            with torch.no_grad():
+                totals += (
+                    torch.stack([loss, k3(logp, ref).sum(), -logp.sum(), loss.new_tensor(len(logp))]).double().cpu()
+                )
+        if not bool(torch.isfinite(totals).all()):
+            raise FloatingPointError(f"policy-gradient loss {float(totals[0])}: lower the learning rate")
+        torch.nn.utils.clip_grad_norm_([p for p in self._model.parameters() if p.requires_grad], self._clip)
+        for o in self._optimizers:
+            o.step()
+            o.zero_grad()
+        return {
+            "loss": float(totals[0]),
+            "kl": float(totals[1] / totals[3]),
+            "surprise": float(totals[2] / totals[3]),
+        }
+
+    def _logps(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        with update.amp(self._model.device, self._bf16):
+            return update.logps(self._model, batch)
+
+
+def weights(model: Any) -> dict[str, Tensor]:
+    """Return a copy of what trains."""
+    return {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
+
+
+def put(model: Any, held: Mapping[str, Tensor]) -> None:
+    """Set what trains."""
+    with torch.no_grad():
+        for n, p in model.named_parameters():
+            if n in held:
+                p.copy_(held[n])
+
+
+@contextmanager
+def exchanged(model: Any, held: Mapping[str, Tensor]) -> Iterator[None]:
+    """Lend the model other weights for a while."""
+    now = weights(model)
+    put(model, held)
+    try:
+        yield
+    finally:
+        put(model, now)
