@@ -179,8 +179,8 @@ def make_single(id: str, **kwargs: Any) -> TextEnv:
     if isinstance(env, TextEnv):
         return env
     raise LookupError(
-        f"env {id!r}: {len(env.possible_agents)} agents act in it, and train, eval and play are for one; "
-        f"step it in Python: agentgym.make({id!r})"
+        f"env {id!r}: {len(env.possible_agents)} agents act in it, and this is for one; "
+        f"play it with: agentgym eval --env {id} --team sequential"
     )
 
 
