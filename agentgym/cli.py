@@ -369,7 +369,7 @@ def new_env(name: Annotated[str, typer.Argument(help="a Python name, for example
 
 @app.command()
 def paper(
-    name: Annotated[str, typer.Argument(help="leap")],
+    name: Annotated[str, typer.Argument(help="leap, read")],
     seeds: Annotated[str, typer.Option(help="seeds, by commas")] = "0,1,2",
     out: Annotated[Path, typer.Option(help="where the runs lie; what is there is not run again")] = Path("runs/paper"),
     quick: bool = False,
@@ -382,8 +382,9 @@ def paper(
     if as_json:
         _print(row)
         return
-    _table(f"{name}: {row['claim']}", ["what", "n", "seeds", "success [95 %]", "steps"], [
-        [r["name"], str(r["n"]), str(r["seeds"]), _share(r), f"{r['steps']:.1f}"] for r in row["rows"]
+    _table(f"{name}: {row['claim']}", ["what", "n", "seeds", "success [95 %]", "steps", "queries"], [
+        [r["name"], str(r["n"]), str(r["seeds"]), _share(r), f"{r['steps']:.1f}",
+         f"{r['queries']:.1f}" if "queries" in r else ""] for r in row["rows"]
     ])  # fmt: skip
     typer.echo("holds" if row["holds"] else "does not hold")
 

@@ -4,5 +4,10 @@ from __future__ import annotations
 
 from .critic import Critic
 from .features import CachedFeatures, Features, HashedFeatures, ModelFeatures
+from .prefix import ExactPrefix, PrefixCritic
+from .sentences import SentenceFeatures
 
-__all__ = ["CachedFeatures", "Critic", "Features", "HashedFeatures", "ModelFeatures"]
+__all__ = [
+    "CachedFeatures", "Critic", "ExactPrefix", "Features", "HashedFeatures", "ModelFeatures", "PrefixCritic",
+    "SentenceFeatures",
+]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,12 +14,15 @@ import numpy as np
 import torch
 
 from .critic import Critic
+from .features import Features, HashedFeatures
+from .sentences import SentenceFeatures
 
 if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
     from ...envs.team import TeamEnv
     from ..team import TeamTurn
 
 Plan = Mapping[str, str]
+HASHES: dict[str, Callable[[int], Features]] = {"sentences": SentenceFeatures, "hashed": HashedFeatures}
 
 
 class Judge(Protocol):
@@ -67,6 +71,19 @@ class PrefixCritic:
     def save(self, folder: Path) -> None:
         """Write the critic."""
         self.critic.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> PrefixCritic:
+        """Read what `save` wrote, where the features are hashes, which their name tells.
+
+        Raises:
+            ValueError: they are a model's: load a Critic with them and wrap it.
+        """
+        name = json.loads((folder / "critic.json").read_text())["features"]
+        kind, _, size = name.partition("-")
+        if kind not in HASHES:
+            raise ValueError(f"{folder}: features {name!r} need their model: PrefixCritic(Critic.load(folder, features))")
+        return cls(Critic.load(folder, HASHES[kind](int(size))))
 
 
 @dataclass(frozen=True, slots=True)

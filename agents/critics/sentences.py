@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import repeat
 
 from .features import Half, hashed
@@ -25,6 +25,7 @@ class SentenceFeatures:
             raise ValueError(f"size={size}: needs at least 2")
         self.size = size
         self.name = f"sentences-{size}"
+        self.options: Mapping[str, int] = {"size": size}
 
     def __call__(self, states: Sequence[str], actions: Sequence[str] | None = None) -> Half:
         """Return the features, shape (n, size)."""
