@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Protocol, overload, runtime_checkable
 
-from ..memory.core import Segment
+from ..memory.core import Segment, Turn
 from .core import Decision
 
 Plan = Mapping[str, str]
@@ -69,10 +69,15 @@ Talk = Generator[Question, Decision, TeamDecision]
 
 @runtime_checkable
 class Coordinator(Protocol):
-    """The course of a conversation. central: whether one speaks for all, and so reads what all see."""
+    """The course of a conversation."""
 
-    name: str
-    central: bool
+    @property
+    def name(self) -> str:
+        """How it is called in tables."""
+
+    @property
+    def central(self) -> bool:
+        """Whether one speaks for all, and so reads what all see."""
 
     def talk(self, turn: TeamTurn) -> Talk:
         """Ask, and return what the team does."""
@@ -122,7 +127,7 @@ def plan_of(text: str, agents: Sequence[str]) -> dict[str, str]:
     """
     names = "|".join(map(re.escape, agents))
     marks = list(re.finditer(rf"(?:^|[;\n])\s*(?:({names})\s*:|NAME\s+({names})\s+ACTION\b)", text))
-    ends = [m.start() for m in marks[1:]] + [len(text)]
+    ends = [*(m.start() for m in marks[1:]), len(text)][: len(marks)]
     found = {m[1] or m[2]: text[m.end() : end].strip(" ;\n") for m, end in zip(marks, ends, strict=True)}
     return {a: found.get(a, "") for a in agents}
 
@@ -161,6 +166,11 @@ class Joints(Sequence[str]):
     def __contains__(self, line: object) -> bool:
         plan = plan_of(str(line), self.agents)
         return joint(plan) == line and all(plan[a] in some for a, some in zip(self.agents, self.options, strict=True))
+
+
+def hearing(turn: Turn, heard: str, since: Sequence[Segment] = ()) -> Turn:
+    """Return a turn with what is heard, and what was said since, behind its prompt."""
+    return replace(turn, segments=(*turn.segments, *([Segment("user", heard)] if heard else []), *since))
 
 
 def will(plan: Plan) -> str:

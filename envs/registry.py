@@ -184,6 +184,23 @@ def make_single(id: str, **kwargs: Any) -> TextEnv:
     )
 
 
+def make_team(id: str, **kwargs: Any) -> TeamEnv:
+    """Return an environment of several agents by name.
+
+    Raises:
+        LookupError: as `make`; or one agent acts in it.
+    """
+    env: TextEnv | TeamEnv = make(id, **kwargs)
+    if isinstance(env, TextEnv):
+        raise LookupError(f"env {id!r}: one agent acts in it, and this is for several: choose {', '.join(teams())}")
+    return env
+
+
+def teams() -> list[str]:
+    """Return the ids of the worlds in which several agents act."""
+    return sorted(k for k, s in _SPECS.items() if s.agents > 1)
+
+
 def listing() -> list[dict[str, Any]]:
     """Return a row for every registered world: id, summary, agents, split sizes, extra, whether it runs here."""
     rows = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 
@@ -64,7 +64,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """One episode: `(env, kwargs, task, seed)` and the actions, of a team its parts' actions, replay it byte for byte."""
+    """One episode: `(env, kwargs, task, seed)` and the actions, of a team its parts' actions, replay it byte for byte.
+
+    meta: of a team, under "team", every agent's goal and final observation.
+    """
 
     env: str
     kwargs: dict[str, Any]
@@ -77,6 +80,25 @@ class Trajectory:
     steps: tuple[Step, ...]
     final: str
     meta: dict[str, Any] = field(default_factory=dict)
+
+    def seat(self, agent: str) -> Trajectory:
+        """Return what one of a team read, said and got, as an episode of its own.
+
+        What it heard within a step is not in it: see `Part.heard`.
+        """
+        steps = []
+        for s in self.steps:
+            p = next(p for p in s.parts if p.agent == agent)
+            steps.append(
+                Step(
+                    observation=p.observation, admissible=p.admissible, action=p.action, reward=p.reward,
+                    terminated=s.terminated, truncated=s.truncated, success=s.success, score=s.score, invalid=p.invalid,
+                    thought=p.thought, reply=p.reply, context_ids=p.context_ids, token_ids=p.token_ids, fresh=p.fresh,
+                    logprob=p.logprob,
+                )
+            )  # fmt: skip
+        own = self.meta["team"][agent]
+        return replace(self, goal=own["goal"], steps=tuple(steps), final=own["final"], meta={})
 
     @property
     def success(self) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..agents.core import Agent, PrivilegedAgent
 from ..agents.scripted import NoisyAgent, OracleAgent, RandomAgent, SearcherAgent
-from ..envs import make, options
+from ..envs import make, make_team, options
 from ..envs.core import Searcher, TextEnv
 from ..envs.errors import unknown
 from ..memory import memory_maker
@@ -138,12 +138,12 @@ def evaluate(
             memory=memory, seed=seed, batch=batch, timing=timing,
         )  # fmt: skip
     else:
-        from .team import cast, coordinator, rollout_team
+        from .team import coordinator, rollout_team, speaker
 
         course = coordinator(team or "sequential", env, kwargs)
-        player, count = cast(agent_name, course, lambda: agent(agent_name, env, kwargs, temperature))
+        player, count = speaker(agent_name, course, lambda: agent(agent_name, env, kwargs, temperature))
         played = rollout_team(
-            lambda: make(env, **kwargs), player, course, memory_maker(memory, count), tasks, env_id=env,
+            lambda: make_team(env, **kwargs), player, course, memory_maker(memory, count), tasks, env_id=env,
             env_kwargs=kwargs, memory=memory, seed=seed, batch=batch, timing=timing, count=count,
         )  # fmt: skip
     if keep is not None:

@@ -154,12 +154,13 @@ def _finish(r: _Running, agent: str, env_id: str, kwargs: dict[str, Any], memory
     )  # fmt: skip
 
 
-def replay(env: TextEnv | TeamEnv, trajectory: Trajectory) -> list[str]:
+def replay(world: TextEnv | TeamEnv, trajectory: Trajectory) -> list[str]:
     """Re-execute a trajectory and return every difference, in words; an empty list means byte for byte the same."""
-    if not isinstance(env, TextEnv):
+    if not isinstance(world, TextEnv):
         from .team import replay as replay_team
 
-        return replay_team(env, trajectory)
+        return replay_team(world, trajectory)
+    env: TextEnv = world
     observation, info = env.reset(seed=trajectory.seed, options={"task": trajectory.task})
     faults = []
     for t, step in enumerate(trajectory.steps):

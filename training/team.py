@@ -6,19 +6,31 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..agents.core import Agent, Decision, PrivilegedAgent
 from ..agents.critics.prefix import ExactPrefix, Judge
 from ..agents.read import ReadJ, ReadS
 from ..agents.team import (
-    RULES, Central, Coordinator, Dialogue, Joints, Plan, Question, Sequential, TeamDecision, TeamTurn, converse, joint,
+    RULES,
+    Central,
+    Coordinator,
+    Dialogue,
+    Joints,
+    Plan,
+    Question,
+    Sequential,
+    TeamDecision,
+    TeamTurn,
+    converse,
+    hearing,
+    joint,
 )  # fmt: skip
-from ..envs import make
+from ..envs import make_team
 from ..envs.core import Privileged
 from ..envs.errors import unknown
 from ..envs.team import TeamEnv
-from ..memory.core import Counter, Memory, Segment, Turn, count_words
+from ..memory.core import Counter, Memory, Turn, count_words
 from ..memory.trajectory import Part, Step, Trajectory
 from .rollout import Timing
 from .settings import typed
@@ -67,7 +79,7 @@ def coordinator(spec: str, env: str, kwargs: Mapping[str, Any] | None = None) ->
 
 def _judge(spec: str, critic: str, env: str, kwargs: dict[str, Any]) -> Judge:
     if critic == "exact":
-        return ExactPrefix(lambda: make(env, **kwargs))
+        return ExactPrefix(lambda: make_team(env, **kwargs))
     if not (Path(critic) / "critic.json").is_file():
         raise LookupError(f"team {spec!r}: critic={critic} is no folder of a critic; write critic=exact or fit one")
     from ..agents.critics.prefix import PrefixCritic
@@ -75,7 +87,7 @@ def _judge(spec: str, critic: str, env: str, kwargs: dict[str, Any]) -> Judge:
     return PrefixCritic.load(Path(critic))
 
 
-def cast(
+def speaker(
     name: str, course: Coordinator, agent: Callable[[], tuple[Agent | PrivilegedAgent, Counter]]
 ) -> tuple[Agent | PrivilegedAgent, Counter]:
     """Return the agent who speaks for a team's members, or for all of them.
@@ -137,24 +149,23 @@ class _Running:
             lambda plan: check(self.env, self.infos, plan), self.task, tuple(self.past),
         )  # fmt: skip
 
-    def admissible(self, who: str | None) -> tuple[str, ...] | Joints | None:
+    def admissible(self, who: str | None) -> tuple[str, ...] | None:
+        """What the world lists for an agent, or as joint plans for the one who speaks for all."""
         if who is not None:
             listed: tuple[str, ...] | None = self.infos[who].get("admissible")
             return listed
-        options = [self.infos[a].get("admissible") for a in self.env.possible_agents]
-        return Joints(tuple(self.env.possible_agents), tuple(options)) if all(options) else None
+        options = tuple(self.infos[a].get("admissible") or () for a in self.env.possible_agents)
+        every = Joints(tuple(self.env.possible_agents), options)  # reads as a tuple would
+        return cast("tuple[str, ...]", every) if all(options) else None
 
     def view(self, question: Question, count: Counter) -> Turn:
         """What the agent reads who is asked; every question to one agent has a number of its own."""
         who = question.who
-        extra = [Segment("user", question.heard)] if question.heard else []
-        extra += question.since
-        turn = self.memories[who].view()
-        t = self.asked[who] = self.asked.get(who, -1) + 1
-        return replace(
-            turn, segments=(*turn.segments, *extra), tokens=turn.tokens + sum(count(s.text) for s in extra),
-            admissible=self.admissible(who), t=t,
-        )  # fmt: skip
+        before = self.memories[who].view()
+        turn = hearing(before, question.heard, question.since)
+        extra = sum(count(s.text) for s in turn.segments[len(before.segments) :])
+        self.asked[who] = t = self.asked.get(who, -1) + 1
+        return replace(turn, tokens=turn.tokens + extra, admissible=self.admissible(who), t=t)
 
 
 def check(env: TeamEnv, infos: Mapping[str, Mapping[str, Any]], plan: Plan) -> dict[str, str]:
@@ -162,8 +173,8 @@ def check(env: TeamEnv, infos: Mapping[str, Mapping[str, Any]], plan: Plan) -> d
     if hasattr(env, "verify"):
         why: dict[str, str] = env.verify(dict(plan))
         return why
-    listed = {a: infos[a].get("admissible") for a in plan}
-    return {a: f"{a} cannot {x!r} now" for a, x in plan.items() if listed[a] is not None and x not in listed[a]}
+    listed: dict[str, tuple[str, ...] | None] = {a: infos[a].get("admissible") for a in plan}
+    return {a: f"{a} cannot {plan[a]!r} now" for a, some in listed.items() if some is not None and plan[a] not in some}
 
 
 def rollout_team(
@@ -302,7 +313,7 @@ def _finish(r: _Running, agent: str, env_id: str, kwargs: dict[str, Any], memory
     return Trajectory(
         env=env_id, kwargs=kwargs, task=r.task, kind=str(r.infos[r.env.possible_agents[0]].get("kind", "")), seed=seed,
         goal=r.goal, agent=agent, memory=memory, steps=tuple(r.steps), final=team_text(r.observations),
-        meta={"final": dict(r.observations)},
+        meta={"team": {a: {"goal": i["goal"], "final": r.observations[a]} for a, i in r.infos.items()}},
     )  # fmt: skip
 
 
@@ -313,7 +324,9 @@ def replay(env: TeamEnv, trajectory: Trajectory) -> list[str]:
     for t, step in enumerate(trajectory.steps):
         for p in step.parts:
             if observations[p.agent] != p.observation:
-                faults.append(f"step {t}: {p.agent} sees {observations[p.agent][:60]!r}, recorded {p.observation[:60]!r}")
+                faults.append(
+                    f"step {t}: {p.agent} sees {observations[p.agent][:60]!r}, recorded {p.observation[:60]!r}"
+                )
             if infos[p.agent].get("admissible") != p.admissible:
                 faults.append(f"step {t}: {p.agent} has other admissible actions than recorded")
         observations, rewards, terminated, truncated, infos = env.step({p.agent: p.action for p in step.parts})
@@ -331,6 +344,6 @@ def replay(env: TeamEnv, trajectory: Trajectory) -> list[str]:
             if t + 1 < len(trajectory.steps):
                 faults.append(f"step {t}: the episode ended, {len(trajectory.steps) - t - 1} steps are left")
             break
-    if observations != trajectory.meta["final"]:
+    if observations != {a: row["final"] for a, row in trajectory.meta["team"].items()}:
         faults.append("the final observations differ")
     return faults

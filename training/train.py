@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from ..envs import make_single, options
+from ..envs import make, make_single, make_team, options
 from ..envs.core import SPLITS
 from ..envs.errors import unknown
 from ..memory import memory_maker
@@ -81,7 +81,8 @@ def configure(
                 "setting", key, [*legal_keys, *(f"eval.{s}" for s in SPLITS), "eval.before", "run.batch", "run.mode"]
             )
     made = cls(**hyper)
-    world = make_single(env, **kwargs)
+    makes: dict[str, Callable[..., Any]] = {"no": make_single, "too": make, "only": make_team}
+    world = makes[getattr(cls, "team", "no")](env, **kwargs)
     return {
         "env": env, "env_kwargs": kwargs, "method": method, "hyper": asdict(made), "model": model, "memory": memory,
         "mode": mode, "seed": seed, "splits": {s: n for s, n in splits.items() if n > 0}, "before": before, "batch": batch,

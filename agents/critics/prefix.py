@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -53,11 +53,11 @@ class PrefixCritic:
 
     def __init__(self, critic: Critic) -> None:
         self.critic = critic
-        self._value = lru_cache(maxsize=1 << 16)(self._compute)
+        self.value = lru_cache(maxsize=1 << 16)(self._compute)
 
     def __call__(self, turn: TeamTurn, plan: Plan) -> float:
         """Return Q(s, plan)."""
-        return self._value(turn.state, prefix_text(plan, turn.agents))
+        return self.value(turn.state, prefix_text(plan, turn.agents))
 
     @torch.inference_mode()
     def _compute(self, state: str, prefix: str) -> float:
@@ -66,7 +66,7 @@ class PrefixCritic:
 
     def forget(self) -> None:
         """Drop remembered values: the heads have changed."""
-        self._value.cache_clear()
+        self.value.cache_clear()
 
     def save(self, folder: Path) -> None:
         """Write the critic."""
@@ -82,7 +82,9 @@ class PrefixCritic:
         name = json.loads((folder / "critic.json").read_text())["features"]
         kind, _, size = name.partition("-")
         if kind not in HASHES:
-            raise ValueError(f"{folder}: features {name!r} need their model: PrefixCritic(Critic.load(folder, features))")
+            raise ValueError(
+                f"{folder}: features {name!r} need their model: PrefixCritic(Critic.load(folder, features))"
+            )
         return cls(Critic.load(folder, HASHES[kind](int(size))))
 
 
@@ -132,9 +134,9 @@ class ExactPrefix:
             self._states[key] = self._explore(infos, turn.agents)
         return self._states[key]
 
-    def _explore(self, infos: Mapping[str, Mapping[str, object]], agents: tuple[str, ...]) -> _Known:
+    def _explore(self, infos: Mapping[str, Mapping[str, Any]], agents: tuple[str, ...]) -> _Known:
         env = self._env
-        options = [tuple(infos[a]["admissible"] or ()) for a in agents]  # type: ignore[call-overload]
+        options = [tuple(infos[a].get("admissible") or ()) for a in agents]
         count = int(np.prod([len(o) for o in options]))
         if not 0 < count <= self.most:
             raise LookupError(f"critic=exact: {count} joint plans in one state, needs 1 to {self.most}; fit a critic")

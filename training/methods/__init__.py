@@ -7,7 +7,8 @@ from typing import Any
 from .bc import BC, FilteredBC
 from .dagger import Dagger
 from .leap import Leap
+from .read import Read
 
-METHODS: dict[str, type[Any]] = {"bc": BC, "filtered-bc": FilteredBC, "dagger": Dagger, "leap": Leap}
+METHODS: dict[str, type[Any]] = {"bc": BC, "filtered-bc": FilteredBC, "dagger": Dagger, "leap": Leap, "read": Read}
 
 __all__ = ["METHODS"]
