@@ -277,13 +277,16 @@ def methods(name: Annotated[str | None, typer.Argument()] = None, as_json: Json 
 
 @app.command()
 def agents(as_json: Json = False) -> None:
-    """List the agents."""
+    """List the agents, and how those of a team come to a plan."""
+    from .agents.team import TEAMS
     from .training.play import AGENTS
 
+    kinds = {"agents": AGENTS, "teams": TEAMS}
     if as_json:
-        _print({"agents": [{"id": k, "summary": v} for k, v in AGENTS.items()]})
-    else:
-        _table("agents", ["id", "what it is"], [[k, v] for k, v in AGENTS.items()])
+        _print({k: [{"id": i, "summary": v} for i, v in some.items()] for k, some in kinds.items()})
+        return
+    for k, some in kinds.items():
+        _table(k, ["id", "what it is"], [[i, v] for i, v in some.items()])
 
 
 @app.command()

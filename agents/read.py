@@ -1,8 +1,9 @@
 """ReAd: a plan goes back to its planner with its advantage until it is good enough.
 
-Source: Towards Efficient LLM Grounding for Embodied Multi-Agent Collaboration, arXiv 2405.14314, Alg. 2 and 3. Ours: the
-threshold is relaxed anew at every step and for every agent, where the paper's pseudo-code lets it drift; the best-scored
-of all proposals is taken, where the paper takes the last; the score of a joint plan is Q(s, a) − Q(s), see critics/prefix.py.
+Source: Towards Efficient LLM Grounding for Embodied Multi-Agent Collaboration, arXiv 2405.14314, Alg. 2 and 3. Ours:
+the threshold is relaxed anew at every step and for every agent, where the paper's pseudo-code lets it drift; the best of
+all proposals is taken, where the paper takes the last; the score of a joint plan is Q(s, a) − Q(s), see
+critics/prefix.py.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def too_low(what: str, score: float, bar: float) -> str:
     'The advantage of Bob: WAIT is -0.413, which is too low. Choose another action, of an advantage above -0.2.'
     """
     which = "plan" if ";" in what else "action"
-    return f"The advantage of {what} is {score:.3f}, which is too low. Choose another {which}, of an advantage above {bar:g}."
+    wish = f"Choose another {which}, of an advantage above {bar:g}."
+    return f"The advantage of {what} is {score:.3f}, which is too low. {wish}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def _best(tried: list[_Tried]) -> _Tried:
 class _Refine:
     """What both forms share.
 
-    judge: Q of the beginnings of plans. epsilon: a score must be above it. tries: how often at most a proposal goes back.
+    judge: Q of the beginnings of plans. epsilon: a score must be above it. tries: how often a proposal goes back, at most.
     """
 
     judge: Judge
@@ -71,7 +73,7 @@ class _Refine:
 
 @dataclass(frozen=True)
 class ReadJ(_Refine):
-    """One planner for all: S(a) = Q(s, a) − Q(s); a plan of a low score, or one that the world would reject, goes back."""
+    """One planner for all: S(a) = Q(s, a) − Q(s); a plan that scores low, or that the world would reject, goes back."""
 
     name: str = "read-j"
     central: bool = True

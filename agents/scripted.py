@@ -1,4 +1,4 @@
-"""Agents without a model: chance, the privileged ceiling, either by a coin, the searching expert, a replay, a person."""
+"""Agents without a model: chance, the privileged ceiling, either of them, the searching expert, a replay, a person."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class OracleAgent:
 
 
 class NoisyAgent:
-    """A stand-in for a planner of known skill: the oracle's action with probability `right`, else a random admissible one.
+    """A stand-in for a planner of known skill: with probability `right` the oracle's action, else a random one.
 
     In each episode it starts with a random number, 0 to `wander`, of random actions, so that data from it covers states
     off the planner's way. An answer counts as one query. Draws are keyed by (seed, episode, t).

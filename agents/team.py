@@ -18,6 +18,14 @@ from .core import Decision
 Plan = Mapping[str, str]
 """What each agent is to do; one that is not in it has not spoken yet."""
 
+TEAMS = {
+    "central": "one agent reads what all see and plans for all",
+    "sequential": "one after another, each told what those before it will do",
+    "dialogue": "dialogue:K, K rounds of talk at most, until nobody changes its mind (RoCo)",
+    "read-j": "central, with advantage feedback (ReAd-J); critic=exact or a folder",
+    "read-s": "sequential, with advantage feedback (ReAd-S); critic=exact or a folder",
+}
+
 RULES = (
     "You plan for a team in a text world, one joint step at a time.\n"
     "Answer in two lines:\nREASON: <one short sentence>\nACTION: <name>: <command>; <name>: <command>"
@@ -29,13 +37,12 @@ class TeamTurn:
     """What a coordinator may know before one joint decision.
 
     agents: in the order in which they speak. state: goal and all observations as one text, for a critic.
-    admissible: of each agent, where the world lists it. check: why the world would reject a plan, by agent; nothing if
-    it would not. task, past: which task, and the plans executed so far; they lead to this state.
+    check: why the world would reject a plan, by agent; nothing if it would not. task, past: which task, and the plans
+    executed so far; they lead to this state.
     """
 
     agents: tuple[str, ...]
     state: str
-    admissible: Mapping[str, tuple[str, ...] | None]
     check: Callable[[Plan], dict[str, str]]
     task: str
     past: tuple[Plan, ...]
@@ -89,7 +96,7 @@ def converse(
     """Run conversations side by side.
 
     Args:
-        talks: at most one of each episode. answer: is handed (number of the talk, question) pairs, one of each open talk.
+        talks: at most one of each episode. answer: is handed pairs, (number of the talk, question), of all open talks.
     Returns:
         what each came to, and how many queries it took.
     """

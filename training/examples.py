@@ -81,9 +81,8 @@ def _team_examples(
 ) -> list[Example]:  # fmt: skip
     team = [p.agent for p in trajectory.steps[0].parts]
     if len(corrections) != len(team) * len(trajectory.steps):
-        raise ValueError(
-            f"task {trajectory.task!r}: {len(corrections)} corrections for {len(team)} x {len(trajectory.steps)} decisions"
-        )
+        want = f"{len(team)} x {len(trajectory.steps)}"
+        raise ValueError(f"task {trajectory.task!r}: {len(corrections)} corrections for {want} decisions")
     out = []
     for i, who in enumerate(team):
         for t, turn in enumerate(turns(trajectory.seat(who), make_memory())):

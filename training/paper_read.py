@@ -26,7 +26,7 @@ from .team import rollout_team
 
 CLAIM = (
     "ReAd (arXiv 2405.14314): a planner that is told its plans' advantages succeeds more often and in fewer steps than "
-    "without, and than one that is told what cannot be executed (Sweep Y3_G3: success RoCo .6, ReAct .4, ReAd-S and -J .8)"
+    "without, and than one that is told what cannot be executed (Sweep Y3_G3: success of RoCo .6, ReAct .4, ReAd .8)"
 )
 LEVELS = {"roco-sweep": "test/Y1_G1", "roco-sandwich": "test/recipe3", "roco-sort": "test/sort5"}
 LIKE = {"ReAd-J": "central", "ReAd-S": "sequential"}
@@ -138,10 +138,10 @@ def measure(env: str, level: str, seed: int, setting: Setting) -> dict[str, Any]
 def _play(
     env: str, level: str, agent: NoisyAgent, course: Coordinator, n: int, key: Sequence[int], dense: bool = False
 ) -> list[Trajectory]:
-    kwargs = {"dense": dense}
+    kwargs, memory = {"dense": dense}, "window:1"
     return rollout_team(
-        lambda: make_team(env, **kwargs), agent, course, memory_maker("window:1"), [level] * n, env_id=env, env_kwargs=kwargs,
-        memory="window:1", seed=int(np.random.default_rng(list(key)).integers(2**31)),
+        lambda: make_team(env, **kwargs), agent, course, memory_maker(memory), [level] * n, env_id=env,
+        env_kwargs=kwargs, memory=memory, seed=int(np.random.default_rng(list(key)).integers(2**31)),
     )  # fmt: skip
 
 

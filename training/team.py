@@ -13,6 +13,7 @@ from ..agents.critics.prefix import ExactPrefix, Judge
 from ..agents.read import ReadJ, ReadS
 from ..agents.team import (
     RULES,
+    TEAMS,
     Central,
     Coordinator,
     Dialogue,
@@ -32,16 +33,10 @@ from ..envs.errors import unknown
 from ..envs.team import TeamEnv
 from ..memory.core import Counter, Memory, Turn, count_words
 from ..memory.trajectory import Part, Step, Trajectory
+from .prefixes import state_text
 from .rollout import Timing
 from .settings import typed
 
-TEAMS = {
-    "central": "one agent reads what all see and plans for all",
-    "sequential": "one after another, each told what those before it will do",
-    "dialogue": "dialogue:K, K rounds of talk at most, until nobody changes its mind (RoCo)",
-    "read-j": "central, with advantage feedback (ReAd-J); critic=exact or a folder",
-    "read-s": "sequential, with advantage feedback (ReAd-S); critic=exact or a folder",
-}
 _OPTIONS: dict[str, dict[str, str]] = {
     "central": {"tries": "int"},
     "sequential": {"tries": "int"},
@@ -143,9 +138,8 @@ class _Running:
 
     def turn(self) -> TeamTurn:
         """What the coordinator may know."""
-        agents = tuple(self.env.possible_agents)
         return TeamTurn(
-            agents, f"{self.goal}\n{team_text(self.observations)}", {a: self.infos[a].get("admissible") for a in agents},
+            tuple(self.env.possible_agents), state_text(self.goal, team_text(self.observations)),
             lambda plan: check(self.env, self.infos, plan), self.task, tuple(self.past),
         )  # fmt: skip
 

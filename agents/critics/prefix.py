@@ -101,7 +101,7 @@ class ExactPrefix:
     """The ceiling: Q from the world's own planner, the rest of the team acting uniformly at random this once.
 
     Q(s, a) = r + γ V(s') with V(s') = γ^(d−1), 1 at the goal, where d is the exact number of steps left. A state is
-    reached by executing the plans before it in a world of the critic's own. For worlds with a fork and an exact distance.
+    reached by executing the plans before it in a world of the critic's own, which needs a fork and an exact distance.
 
     make_env: makes that world. gamma: γ in (0, 1). most: joint plans of a state at most.
     Raises, when first asked:

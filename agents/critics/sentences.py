@@ -15,9 +15,9 @@ _CLAUSE = re.compile(r",\s|:\s")
 class SentenceFeatures:
     """Signed hashes of whole sentences and their clauses; with an action, of its parts and of every pair of facts.
 
-    An action may be a plan, its parts set apart by semicolons. Pairs are of a part with a sentence ("is the cube that she
-    moves to on the table?") and of two parts ("does he sweep where she is?"). Where words would tell only that a cube
-    and a dustpan are mentioned, a sentence tells which cube lies in it. Rows have length one.
+    An action may be a plan, its parts set apart by semicolons. Pairs are of a part with a sentence ("is the cube that
+    she moves to on the table?") and of two parts ("does he sweep where she is?"). Where words would tell only that a
+    cube and a dustpan are mentioned, a sentence tells which cube lies in it. Rows have length one.
     """
 
     def __init__(self, size: int = 2048) -> None:

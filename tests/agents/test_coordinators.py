@@ -36,7 +36,7 @@ PAIR = ("Al", "Bo")
 
 
 def turn(check: Callable[[Plan], dict[str, str]] = lambda plan: {}) -> TeamTurn:
-    return TeamTurn(PAIR, "state", dict.fromkeys(PAIR, ("a", "b", "c", "d")), check, "task", ())
+    return TeamTurn(PAIR, "state", check, "task", ())
 
 
 def drive(talk: Talk, says: Sequence[str]) -> tuple[list[Question], TeamDecision]:
@@ -223,7 +223,7 @@ def test_the_exact_critic_agrees_with_a_slow_reference(task: str) -> None:
         return float(np.mean(values))
 
     judge = ExactPrefix(lambda: make("roco-sort"), gamma)
-    now = TeamTurn(agents, "start", {}, lambda plan: {}, task, ())
+    now = TeamTurn(agents, "start", lambda plan: {}, task, ())
     best = tuple(env.privileged(a).actions[0] for a in agents)
     for prefix in [(), best[:1], best[:2], best, ("WAIT",)]:
         assert judge(now, dict(zip(agents, prefix, strict=False))) == pytest.approx(reference(prefix))
@@ -233,6 +233,6 @@ def test_the_exact_critic_agrees_with_a_slow_reference(task: str) -> None:
 
 def test_the_exact_critic_says_where_it_cannot_judge() -> None:
     judge = ExactPrefix(lambda: make("overcooked", layout="cramped_room", horizon=20))
-    now = TeamTurn(("chef_0", "chef_1"), "start", {}, lambda plan: {}, "test/cramped_room/0", ())
+    now = TeamTurn(("chef_0", "chef_1"), "start", lambda plan: {}, "test/cramped_room/0", ())
     with pytest.raises(LookupError, match="tells no exact distance"):
         judge(now, {})

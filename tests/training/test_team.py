@@ -1,4 +1,4 @@
-"""Episodes of teams: every coordinator on every world of two to four agents, stored, replayed, repeated, learned from."""
+"""Episodes of teams: every coordinator on every world of two to four agents; stored, replayed, learned from."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ import torch
 from agentgym.agents.chat import ChatAgent
 from agentgym.agents.core import Decision
 from agentgym.agents.critics import Critic, PrefixCritic, SentenceFeatures
+from agentgym.agents.critics.prefix import prefix_text
+from agentgym.agents.read import ReadJ, ReadS
 from agentgym.agents.scripted import NoisyAgent, OracleAgent, RandomAgent
 from agentgym.agents.teachers import Correction, turns
 from agentgym.agents.team import RULES, Central, Coordinator, Sequential, hearing
 from agentgym.envs import Unknown, make
 from agentgym.memory import Trajectory, Turn, memory_maker
+from agentgym.memory.store import read
 from agentgym.training.advantages import returns
 from agentgym.training.evaluate import summary
 from agentgym.training.examples import examples, own_actions
+from agentgym.training.methods.read import weighed
 from agentgym.training.play import evaluate
 from agentgym.training.prefixes import fit, prefixes
 from agentgym.training.rollout import replay
 from agentgym.training.team import coordinator, rollout_team
+from agentgym.training.train import configure, train
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
@@ -239,7 +244,6 @@ def test_the_prefix_critic_learns_and_its_feedback_helps() -> None:
     data = prefixes(run(NoisyAgent(0.5, wander=4), Central(), 1, 60), critic.critic.features, 0.95)
     done = fit(critic, data, steps=150, rng=np.random.default_rng(0))
     assert done["loss"] < 0.6 * done["variance"]
-    from agentgym.agents.read import ReadJ, ReadS
 
     def steps(course: Coordinator) -> float:
         return float(np.mean([len(t.steps) for t in run(NoisyAgent(0.3), course, 2, 30)]))
@@ -298,6 +302,49 @@ def test_an_agent_in_the_wrong_world_is_one_line(call: Callable[[], Any], fault:
     with pytest.raises((LookupError, ValueError, Unknown)) as error:
         call()
     assert fault in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def trained(small_tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    small = {"demonstrations": 4, "episodes": 4, "steps": 20, "size": 128, "width": 8, "epochs0": 1, "epochs": 1}
+    settings = {f"read.{k}": str(v) for k, v in small.items()}
+    settings |= {"env.dense": "yes", "env.max_steps": "3", "eval.valid": "0", "eval.test": "2"}
+    out = tmp_path_factory.mktemp("read") / "run"
+    return train("roco-sort", "read", str(small_tiny), "window:1", 0, out, settings, say=lambda _: None)
+
+
+def test_method_read_trains_a_teams_planner_and_leaves_its_critic(trained: Path) -> None:
+    result = json.loads((trained / "result.json").read_text())
+    assert [r["iteration"] for r in result["iterations"]] == [0, 1]
+    assert (trained / "report.html").is_file()
+    played, _ = read(trained / "trajectories" / "01-train.jsonl.zst")
+    assert len(played) == 4
+    for t in played:
+        assert len(t.meta["corrections"]) == 3 * len(t.steps)
+        assert replay(make("roco-sort", dense=True, max_steps=3), t) == []
+        assert all(p.token_ids and p.logprob is not None for s in t.steps for p in s.parts)
+    kwargs = {"dense": True, "max_steps": 3}
+    row = evaluate("roco-sort", str(trained), episodes=1, env_kwargs=kwargs, team=f"read-s,critic={trained}/critic")
+    assert row["queries"]["mean"] >= 3 * row["steps"]["mean"]
+
+
+def test_the_weights_of_a_plan_multiply_to_that_of_its_joint_advantage(trained: Path) -> None:
+    played, _ = read(trained / "trajectories" / "01-train.jsonl.zst")
+    critic, step = PrefixCritic.load(trained / "critic"), played[0].steps[0]
+    agents, plan = [p.agent for p in step.parts], {p.agent: p.action for p in step.parts}
+    state = f"{played[0].goal}\n{step.observation}"
+    gain = critic.value(state, prefix_text(plan, agents)) - critic.value(state, prefix_text({}, agents))
+    weights = [c.weight for c in weighed(played[0], critic, beta=2.0)[: len(agents)]]
+    assert np.prod(weights) == pytest.approx(np.exp(gain / 2.0), rel=1e-4)
+    assert len({round(w, 9) for w in weights}) > 1
+
+
+def test_methods_for_one_refuse_a_team_and_read_refuses_one() -> None:
+    with pytest.raises(LookupError, match="one agent acts in it"):
+        configure("alfworld", "read", "tiny", "full", 0, {}, False)
+    with pytest.raises(LookupError, match="3 agents act in it"):
+        configure("roco-sort", "leap", "tiny", "full", 0, {}, False)
+    assert configure("roco-sort", "bc", "tiny", "full", 0, {}, False)["env"] == "roco-sort"
 
 
 @pytest.mark.slow

@@ -22,13 +22,12 @@ from .core import dataset
 
 @dataclass(frozen=True)
 class Read:
-    """Round 0 imitates demonstrations; each round after it plays, values every agent's part in every plan, and imitates
-    the planner's own actions by their advantages. Agents speak one after another and hear what those before will do.
+    """Demonstrations, then the planner's own actions, imitated by their advantages; agents speak one after another.
 
     L = −Σ_t Σ_i exp(Aⁱ_t / β) log π(aⁱ_t | s_t, a¹ … aⁱ⁻¹) with Aⁱ = Q(s, a¹ … aⁱ) − Q(s, a¹ … aⁱ⁻¹).
-    Source: ReAd, arXiv 2405.14314, Eq. 9 (the optimal policy near the planner) and Alg. 1 (the critic). The paper turns
-    Eq. 9 into a filter at test time, which needs no training: `agentgym eval --team read-s,critic=RUN/critic`. Fitting the
-    planner to Eq. 9 as it stands is advantage-weighted regression (AWR, arXiv 1910.00177); that is this method.
+    Source: ReAd, arXiv 2405.14314, Eq. 9 (the best policy near the planner) and Alg. 1 (the critic). The paper turns
+    Eq. 9 into a filter at test time, which needs no training: `agentgym eval --team read-s,critic=RUN/critic`. To fit
+    the planner to Eq. 9 as it stands is advantage-weighted regression (AWR, arXiv 1910.00177): that is this method.
     The critic is fitted to the round's own episodes alone, since A is of the planner that played them.
 
     demonstrations: of round 0, by the world's planner, right with probability `right`. iterations: rounds after it.
