@@ -19,7 +19,9 @@ from agentgym.agents.read import ReadJ, ReadS
 from agentgym.agents.scripted import NoisyAgent, OracleAgent, RandomAgent
 from agentgym.agents.teachers import Correction, turns
 from agentgym.agents.team import RULES, Central, Coordinator, Sequential, hearing
-from agentgym.envs import Unknown, make
+from agentgym.envs import CHARSET, Unknown, make
+from agentgym.envs.check import check
+from agentgym.envs.parallel import ParallelTeam
 from agentgym.memory import Trajectory, Turn, memory_maker
 from agentgym.memory.store import read
 from agentgym.training.advantages import returns
@@ -31,8 +33,10 @@ from agentgym.training.prefixes import fit, prefixes
 from agentgym.training.rollout import replay
 from agentgym.training.team import coordinator, rollout_team
 from agentgym.training.train import configure, train
+from gymnasium import spaces
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
+from pettingzoo import ParallelEnv
 
 Cli = Callable[..., tuple[int, str, str]]
 FOUR = """{"grid": '''XXSPDXX
@@ -265,6 +269,73 @@ def test_eval_and_replay_take_teams_on_the_command_line(run_cli: Cli, tmp_path: 
     assert (status, json.loads(out)["faults"]) == (0, [])
 
 
+class Handshake(ParallelEnv[str, str, str]):  # type: ignore[misc]
+    """A world as others write them: both must say the word of the day at once; four days at most."""
+
+    metadata = {"name": "handshake"}
+    possible_agents = ["ann", "ben"]
+
+    def __init__(self) -> None:
+        self.agents: list[str] = []
+        self.space = spaces.Text(40, min_length=0, charset=CHARSET)
+
+    def observation_space(self, agent: str) -> spaces.Text:
+        return self.space
+
+    def action_space(self, agent: str) -> spaces.Text:
+        return self.space
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        self.agents, self.day, self.start = list(self.possible_agents), 0, seed or 0
+        return self.seen(), {a: {"admissible": ["one", "three", "two"]} for a in self.agents}
+
+    def seen(self) -> dict[str, str]:
+        return dict.fromkeys(self.agents, f"Day {self.day}: {('one', 'two', 'three')[(self.start + self.day) % 3]}")
+
+    def step(self, actions: Any) -> Any:
+        word = self.seen()["ann"].split()[-1]
+        won = set(actions.values()) == {word}
+        self.day += 1
+        seen, everyone, late = self.seen(), self.agents, self.day == 4
+        if won or late:
+            self.agents = []
+        return (
+            seen, dict.fromkeys(everyone, float(won)), dict.fromkeys(everyone, won), dict.fromkeys(everyone, late),
+            {a: {"admissible": ["one", "three", "two"]} for a in everyone},
+        )  # fmt: skip
+
+
+class Reader:
+    """Says the word that it reads, from the second day on; before, what nobody can say."""
+
+    name = "reader"
+
+    def act(self, turns: Sequence[Turn]) -> list[Decision]:
+        words = [t.observation.split()[-1] if "Day 0" not in t.observation else "ö" * 3 for t in turns]
+        return [Decision(w) for w in words]
+
+
+def test_a_parallel_environment_of_another_library_is_played_by_a_team() -> None:
+    tasks = ParallelTeam(Handshake(), goal="say the word together").tasks("test")[:3]
+    played = rollout_team(
+        lambda: ParallelTeam(Handshake(), goal="say the word together"), Reader(), Sequential(), memory_maker("full"),
+        tasks, env_id="handshake",
+    )  # fmt: skip
+    assert [len(t.steps) for t in played] == [2, 2, 2] and all(t.success and t.score == 1.0 for t in played)
+    assert played[0].steps[0].invalid and not played[0].steps[1].invalid
+    assert all(replay(ParallelTeam(Handshake(), goal="say the word together"), t) == [] for t in played)
+    lost = play_random(Handshake)
+    assert all(t.steps[-1].truncated != t.steps[-1].terminated for t in lost) and len({len(t.steps) for t in lost}) > 1
+    assert [c.name for c in check(lambda: ParallelTeam(Handshake())) if c.passed is False] == []
+
+
+def play_random(world: type[Handshake]) -> list[Trajectory]:
+    tasks = ParallelTeam(world()).tasks("train")[:20]
+    return rollout_team(
+        lambda: ParallelTeam(world()), RandomAgent(), Central(), memory_maker("full"), tasks, env_id="handshake"
+    )
+
+
 def test_evaluate_plays_a_team_by_default_one_after_another() -> None:
     row = evaluate("overcooked", "oracle", episodes=1, env_kwargs={"layout": "cramped_room", "horizon": 60})
     assert row["team"] == "sequential" and row["episodes"] == 1
@@ -353,6 +424,6 @@ def test_the_reproduction_of_read_runs(tmp_path: Path) -> None:
 
     row = reproduce("read", [0], tmp_path, quick=True)
     rows = {r["name"]: r for r in row["rows"]}
-    assert rows["all levels, ReAd-J"]["ci95"][0] > rows["all levels, central"]["ci95"][1]
+    assert rows["RoCo, ReAd-J"]["ci95"][0] > rows["RoCo, central"]["ci95"][1]
     again = reproduce("read", [0], tmp_path, quick=True)
     assert again["rows"] == row["rows"]
