@@ -121,6 +121,9 @@ def eval_(
     rerank: Annotated[
         int | None, typer.Option(help="take, of the policy's N likeliest actions, the one the run's critic values most")
     ] = None,
+    team: Annotated[
+        str | None, typer.Option(help="worlds of several agents: central, sequential, dialogue:K, read-s, read-j")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="store the episodes here, as .jsonl.zst")] = None,
     set_: Set = None,
     as_json: Json = False,
@@ -131,7 +134,8 @@ def eval_(
 
     row = evaluate(
         env, agent, split=split, episodes=episodes, memory=memory, seed=seed, batch=batch, temperature=temperature,
-        rerank=rerank, env_kwargs=settings(env, _pairs(set_)), keep=(lambda t: write(out, t)) if out else None,
+        rerank=rerank, team=team, env_kwargs=settings(env, _pairs(set_)),
+        keep=(lambda t: write(out, t)) if out else None,
     )  # fmt: skip
     if as_json:
         _print(row)
@@ -277,13 +281,16 @@ def methods(name: Annotated[str | None, typer.Argument()] = None, as_json: Json 
 
 @app.command()
 def agents(as_json: Json = False) -> None:
-    """List the agents."""
+    """List the agents, and how those of a team come to a plan."""
+    from .agents.team import TEAMS
     from .training.play import AGENTS
 
+    kinds = {"agents": AGENTS, "teams": TEAMS}
     if as_json:
-        _print({"agents": [{"id": k, "summary": v} for k, v in AGENTS.items()]})
-    else:
-        _table("agents", ["id", "what it is"], [[k, v] for k, v in AGENTS.items()])
+        _print({k: [{"id": i, "summary": v} for i, v in some.items()] for k, some in kinds.items()})
+        return
+    for k, some in kinds.items():
+        _table(k, ["id", "what it is"], [[i, v] for i, v in some.items()])
 
 
 @app.command()
@@ -369,7 +376,7 @@ def new_env(name: Annotated[str, typer.Argument(help="a Python name, for example
 
 @app.command()
 def paper(
-    name: Annotated[str, typer.Argument(help="leap")],
+    name: Annotated[str, typer.Argument(help="leap, read")],
     seeds: Annotated[str, typer.Option(help="seeds, by commas")] = "0,1,2",
     out: Annotated[Path, typer.Option(help="where the runs lie; what is there is not run again")] = Path("runs/paper"),
     quick: bool = False,
@@ -382,8 +389,9 @@ def paper(
     if as_json:
         _print(row)
         return
-    _table(f"{name}: {row['claim']}", ["what", "n", "seeds", "success [95 %]", "steps"], [
-        [r["name"], str(r["n"]), str(r["seeds"]), _share(r), f"{r['steps']:.1f}"] for r in row["rows"]
+    _table(f"{name}: {row['claim']}", ["what", "n", "seeds", "success [95 %]", "steps", "queries"], [
+        [r["name"], str(r["n"]), str(r["seeds"]), _share(r), f"{r['steps']:.1f}",
+         f"{r['queries']:.1f}" if "queries" in r else ""] for r in row["rows"]
     ])  # fmt: skip
     typer.echo("holds" if row["holds"] else "does not hold")
 

@@ -101,6 +101,37 @@ class HabitualAgent:
         return out
 
 
+class NoisyAgent:
+    """A stand-in for a planner of known skill: with probability `right` the oracle's action, else a random one.
+
+    In each episode it starts with a random number, 0 to `wander`, of random actions, so that data from it covers states
+    off the planner's way. An answer counts as one query. Draws are keyed by (seed, episode, t).
+    """
+
+    def __init__(self, right: float, wander: int = 0) -> None:
+        if not 0 <= right <= 1 or wander < 0:
+            raise ValueError(f"right={right}, wander={wander}: need a probability in [0, 1] and at least 0")
+        self.right, self.wander, self.name = right, wander, f"noisy:{right:g}"
+        self._seed = 0
+
+    def begin(self, seed: int) -> None:
+        """Key the draws of a rollout."""
+        self._seed = seed
+
+    def act_privileged(self, turns: Sequence[Turn], privileged: Sequence[Privileged]) -> list[Decision]:
+        """Return the planned action or a random one."""
+        out = []
+        for turn, knows in zip(turns, privileged, strict=True):
+            if not turn.admissible:
+                raise ValueError(f"agent {self.name!r} needs admissible actions, this world lists none")
+            lost = int(np.random.default_rng([self._seed, 1, turn.episode]).integers(self.wander + 1))
+            rng = np.random.default_rng([self._seed, 0, turn.episode, turn.t])
+            right = rng.random() < self.right and turn.t >= lost and bool(knows.actions)
+            any_ = turn.admissible[int(rng.integers(len(turn.admissible)))]
+            out.append(Decision(knows.actions[0] if right else any_, queries=1))
+        return out
+
+
 class SearcherAgent:
     """The world's searching expert, one a running episode."""
 

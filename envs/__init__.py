@@ -2,10 +2,10 @@
 
 from .core import CHARSET, SPLITS, Info, Privileged, Searcher, TextEnv
 from .errors import Unavailable, Unknown, unknown
-from .registry import listing, make, make_single, options, register, spec
+from .registry import listing, make, make_single, make_team, options, register, spec, teams
 
 __all__ = [
     "CHARSET", "SPLITS", "Info", "Privileged", "Searcher", "TextEnv", "Unavailable", "Unknown", "listing", "make",
-    "make_single", "options",
-    "register", "spec", "unknown",
+    "make_single", "make_team", "options",
+    "register", "spec", "teams", "unknown",
 ]  # fmt: skip

@@ -179,9 +179,26 @@ def make_single(id: str, **kwargs: Any) -> TextEnv:
     if isinstance(env, TextEnv):
         return env
     raise LookupError(
-        f"env {id!r}: {len(env.possible_agents)} agents act in it, and train, eval and play are for one; "
-        f"step it in Python: agentgym.make({id!r})"
+        f"env {id!r}: {len(env.possible_agents)} agents act in it, and this is for one; "
+        f"play it with: agentgym eval --env {id} --team sequential"
     )
+
+
+def make_team(id: str, **kwargs: Any) -> TeamEnv:
+    """Return an environment of several agents by name.
+
+    Raises:
+        LookupError: as `make`; or one agent acts in it.
+    """
+    env: TextEnv | TeamEnv = make(id, **kwargs)
+    if isinstance(env, TextEnv):
+        raise LookupError(f"env {id!r}: one agent acts in it, and this is for several: choose {', '.join(teams())}")
+    return env
+
+
+def teams() -> list[str]:
+    """Return the ids of the worlds in which several agents act."""
+    return sorted(k for k, s in _SPECS.items() if s.agents > 1)
 
 
 def listing() -> list[dict[str, Any]]:

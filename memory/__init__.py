@@ -9,7 +9,7 @@ from ..envs.errors import unknown
 from .core import Counter, Memory, Role, Segment, Turn, count_words
 from .diff import DiffMemory
 from .history import FullMemory, Limits, NotesMemory, SummaryMemory, WindowMemory
-from .trajectory import Step, Trajectory
+from .trajectory import Part, Step, Trajectory
 
 MEMORIES = {
     "full": "everything that was said, in order",
@@ -69,6 +69,6 @@ def memory_maker(spec: str, count: Counter = count_words) -> Callable[[], Memory
 
 
 __all__ = [
-    "MEMORIES", "Counter", "DiffMemory", "FullMemory", "Limits", "Memory", "NotesMemory", "Role", "Segment", "Step",
+    "MEMORIES", "Counter", "DiffMemory", "FullMemory", "Limits", "Memory", "NotesMemory", "Part", "Role", "Segment", "Step",
     "SummaryMemory", "Trajectory", "Turn", "WindowMemory", "count_words", "make_memory", "memory_maker",
 ]  # fmt: skip

@@ -3,8 +3,30 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one of a team read, said and got in a step; fields as of Step.
+
+    heard: what the others had told it before it spoke, which it read behind its observation.
+    """
+
+    agent: str
+    observation: str
+    admissible: tuple[str, ...] | None
+    action: str
+    reward: float
+    invalid: bool
+    heard: str = ""
+    thought: str | None = None
+    reply: str | None = None
+    context_ids: tuple[int, ...] = ()
+    token_ids: tuple[int, ...] = ()
+    fresh: bool = False
+    logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +39,8 @@ class Step:
     context_ids: the token ids that the policy read since its last decision (all of the prompt when `fresh`).
     token_ids, logprob: what it then sampled, and log p of it; empty for an agent that is no language model.
     queries: model calls that the decision took.
+    parts: in a world of several agents what each read and said, in their order. Then action and observation are the
+    team's, one text for all; admissible is None; reward is the parts' mean; invalid, whether any part is.
     """
 
     observation: str
@@ -35,11 +59,15 @@ class Step:
     fresh: bool = False
     logprob: float | None = None
     queries: int = 0
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """One episode: `(env, kwargs, task, seed)` and the actions replay it byte for byte."""
+    """One episode: `(env, kwargs, task, seed)` and the actions, of a team its parts' actions, replay it byte for byte.
+
+    meta: of a team, under "team", every agent's goal and final observation.
+    """
 
     env: str
     kwargs: dict[str, Any]
@@ -52,6 +80,25 @@ class Trajectory:
     steps: tuple[Step, ...]
     final: str
     meta: dict[str, Any] = field(default_factory=dict)
+
+    def seat(self, agent: str) -> Trajectory:
+        """Return what one of a team read, said and got, as an episode of its own.
+
+        What it heard within a step is not in it: see `Part.heard`.
+        """
+        steps = []
+        for s in self.steps:
+            p = next(p for p in s.parts if p.agent == agent)
+            steps.append(
+                Step(
+                    observation=p.observation, admissible=p.admissible, action=p.action, reward=p.reward,
+                    terminated=s.terminated, truncated=s.truncated, success=s.success, score=s.score, invalid=p.invalid,
+                    thought=p.thought, reply=p.reply, context_ids=p.context_ids, token_ids=p.token_ids, fresh=p.fresh,
+                    logprob=p.logprob,
+                )
+            )  # fmt: skip
+        own = self.meta["team"][agent]
+        return replace(self, goal=own["goal"], steps=tuple(steps), final=own["final"], meta={})
 
     @property
     def success(self) -> bool:
@@ -83,7 +130,11 @@ class Trajectory:
         row = json.loads(line)
         steps = []
         for s in row.pop("steps"):
-            for key in ("admissible", "context_ids", "token_ids"):
-                s[key] = None if s[key] is None else tuple(s[key])
-            steps.append(Step(**s))
+            parts = tuple(Part(**_tuples(p)) for p in s.pop("parts", ()))
+            steps.append(Step(**_tuples(s), parts=parts))
         return cls(**row, steps=tuple(steps))
+
+
+def _tuples(row: dict[str, Any]) -> dict[str, Any]:
+    """Turn the lists of JSON back into tuples."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}

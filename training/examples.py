@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from ..agents.render import Renderer
 from ..agents.teachers import Correction, turns
+from ..agents.team import hearing
 from ..memory.core import Memory
-from ..memory.trajectory import Step, Trajectory
+from ..memory.trajectory import Part, Step, Trajectory
 from .sequences import Example, Reply, build
 
 
@@ -27,9 +28,13 @@ def examples(
 ) -> list[Example]:
     """Return one sequence for the whole episode where views extend each other, else one a step.
 
+    Of a team, every agent's decisions, one sequence each: what it hears is in the prompt of its step only.
+
     Raises:
         ValueError: a correction is missing for some step.
     """
+    if trajectory.steps and trajectory.steps[0].parts:
+        return _team_examples(trajectory, corrections, make_memory, renderer, mode, max_tokens)
     if len(corrections) != len(trajectory.steps):
         raise ValueError(f"task {trajectory.task!r}: {len(corrections)} corrections for {len(trajectory.steps)} steps")
     out: list[Example] = []
@@ -46,10 +51,7 @@ def examples(
     for turn, step, right in zip(turns(trajectory, make_memory()), trajectory.steps, corrections, strict=True):
         prompt = renderer.prompt(turn)
         said = _said(step, renderer)
-        learn = None
-        if right.action is not None and right.weight:
-            same = right.action == step.action and (mode == "choose" or right.reason == step.thought)
-            learn = said if same else tuple(renderer.reply(reply_text(right.action, right.reason, mode)))
+        learn = _learn(step, right, said, renderer, mode)
         if prompt[: len(before)] != before or not before:
             flush()
             before = []
@@ -59,10 +61,39 @@ def examples(
     return out
 
 
-def _said(step: Step, renderer: Renderer) -> tuple[int, ...]:
+def _said(step: Step | Part, renderer: Renderer) -> tuple[int, ...]:
     return step.token_ids or tuple(renderer.reply(step.reply or step.action))
 
 
+def _learn(
+    step: Step | Part, right: Correction, said: tuple[int, ...], renderer: Renderer, mode: str
+) -> tuple[int, ...] | None:
+    """Return the ids to be learned at a step: those that were said, where they are right; None for nothing."""
+    if right.action is None or not right.weight:
+        return None
+    same = right.action == step.action and (mode == "choose" or right.reason == step.thought)
+    return said if same else tuple(renderer.reply(reply_text(right.action, right.reason, mode)))
+
+
+def _team_examples(
+    trajectory: Trajectory, corrections: Sequence[Correction], make_memory: Callable[[], Memory], renderer: Renderer,
+    mode: str, max_tokens: int,
+) -> list[Example]:  # fmt: skip
+    team = [p.agent for p in trajectory.steps[0].parts]
+    if len(corrections) != len(team) * len(trajectory.steps):
+        want = f"{len(team)} x {len(trajectory.steps)}"
+        raise ValueError(f"task {trajectory.task!r}: {len(corrections)} corrections for {want} decisions")
+    out = []
+    for i, who in enumerate(team):
+        for t, turn in enumerate(turns(trajectory.seat(who), make_memory())):
+            part, right = trajectory.steps[t].parts[i], corrections[t * len(team) + i]
+            prompt, said = tuple(renderer.prompt(hearing(turn, part.heard))), _said(part, renderer)
+            learn = _learn(part, right, said, renderer, mode)
+            if learn is not None:
+                out.append(build([Reply(prompt, said, learn, right.weight)], renderer.stop, max_tokens=max_tokens))
+    return out
+
+
 def own_actions(trajectory: Trajectory) -> list[Correction]:
-    """Return the episode's own actions as what should be learned: behaviour cloning."""
-    return [Correction(s.action, s.thought) for s in trajectory.steps]
+    """Return the episode's own actions as what should be learned: behaviour cloning; of a team, part by part."""
+    return [Correction(p.action, p.thought) for s in trajectory.steps for p in s.parts or (s,)]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..agents.core import Agent, PrivilegedAgent
-from ..envs import make
+from ..envs import make, make_team
 from ..envs.core import Searcher, TextEnv
 from ..envs.reasoning import Attempts
 from ..memory import memory_maker
@@ -71,7 +72,7 @@ class Lab:
     def play(
         self, agent: Agent | PrivilegedAgent, tasks: Sequence[str], *key: int, label: str = ""
     ) -> list[Trajectory]:
-        """Roll an agent out on tasks."""
+        """Roll an agent out on tasks; a team's members speak one after another."""
         done = 0
 
         def count(_: Trajectory) -> None:
@@ -80,11 +81,18 @@ class Lab:
             if label and done % 50 == 0:
                 self.say(f"  {label}: {done}/{len(tasks)} episodes")
 
-        return rollout(
-            self.make_env, agent, self.make_memory, tasks, env_id=self.env_id, env_kwargs=self.env_kwargs,
-            memory=self.memory, seed=int(self.rng(11, *key).integers(2**31)), batch=self.batch, timing=self.timing,
-            on_episode=count,
-        )  # fmt: skip
+        with_: dict[str, Any] = {
+            "env_id": self.env_id, "env_kwargs": self.env_kwargs, "memory": self.memory,
+            "seed": int(self.rng(11, *key).integers(2**31)), "batch": self.batch, "timing": self.timing,
+            "on_episode": count,
+        }  # fmt: skip
+        if isinstance(self.make_env(), TextEnv):
+            return rollout(self.make_env, agent, self.make_memory, tasks, **with_)
+        from ..agents.team import Sequential
+        from .team import rollout_team
+
+        make_world = partial(make_team, self.env_id, **self.env_kwargs)
+        return rollout_team(make_world, agent, Sequential(), self.make_memory, tasks, **with_)
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint."""

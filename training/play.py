@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..agents.core import Agent, PrivilegedAgent
-from ..agents.scripted import OracleAgent, RandomAgent, SearcherAgent
-from ..envs import make, make_single, options
-from ..envs.core import Searcher
+from ..agents.scripted import NoisyAgent, OracleAgent, RandomAgent, SearcherAgent
+from ..envs import make, make_team, options
+from ..envs.core import Searcher, TextEnv
 from ..envs.errors import unknown
 from ..memory import memory_maker
 from ..memory.core import Counter, count_words
@@ -31,6 +31,7 @@ AGENTS = {
     "random": "uniform over the admissible actions",
     "searcher": "the world's searching expert, without privilege",
     "oracle": "the world's own planner, with privilege: the ceiling",
+    "noisy:P": "the oracle with probability P, else random: a planner of known skill",
     "tiny": "agentgym's small decoder, as pre-trained",
     "smollm2": "SmolLM2-135M-Instruct, zero-shot",
     "RUN_DIR": "what a run has trained; RUN_DIR/checkpoints/01 for one of its rounds",
@@ -51,6 +52,8 @@ def agent(
         return RandomAgent(), count_words
     if name == "oracle":
         return OracleAgent(), count_words
+    if name.startswith("noisy:"):
+        return NoisyAgent(typed("--agent noisy", name.removeprefix("noisy:"), "float")), count_words
     if name == "searcher":
         return SearcherAgent(_searchers(env, kwargs)), count_words
     if name.startswith("chat:"):
@@ -96,7 +99,7 @@ def student(name: str) -> Student:
         return Student.held(Path(name))
     if name in ("tiny", "smollm2") or "/" in name or Path(name).is_dir():
         return Student.of(name)
-    raise unknown("agent", name, ["random", "oracle", "searcher", "tiny", "smollm2", "chat:MODULE:OBJECT"])
+    raise unknown("agent", name, ["random", "oracle", "searcher", "noisy:P", "tiny", "smollm2", "chat:MODULE:OBJECT"])
 
 
 def _searchers(env: str, kwargs: dict[str, Any]) -> Callable[[str], Searcher]:
@@ -129,34 +132,53 @@ def evaluate(
     temperature: float = 0.0,
     rerank: int | None = None,
     env_kwargs: dict[str, Any] | None = None,
+    team: str | None = None,
     keep: Callable[[list[Trajectory]], None] | None = None,
 ) -> dict[str, Any]:
     """Play an agent on a split and return the evaluation object; `keep` is handed the trajectories.
 
     rerank: of the policy's so many likeliest actions, take the one of the greatest Q of the run's critic.
+    team: in a world of several agents, how they come to a plan (`training.team.TEAMS`); one after another by default.
     """
     kwargs = env_kwargs or {}
-    world = make_single(env, **kwargs)
+    world = make(env, **kwargs)
+    alone = isinstance(world, TextEnv)
+    if alone and team is not None:
+        raise LookupError(f"--team {team}: in env {env!r} one agent acts; --team is for worlds of several")
     tasks = list(world.tasks(split))
     if episodes is not None:
         if episodes < 1:
             raise ValueError(f"episodes={episodes}: needs at least 1")
         rng = np.random.default_rng([seed, 7])
         tasks = [tasks[i] for i in sorted(rng.choice(len(tasks), min(episodes, len(tasks)), replace=False))]
-    player, count = agent(agent_name, env, kwargs, temperature)
-    if rerank is not None:
-        player = reranked(agent_name, player, rerank)
+    if rerank is not None and not alone:
+        raise LookupError(f"--rerank {rerank}: env {env!r} has several agents; --team read-s re-ranks their plans")
     timing = Timing()
     start = time.monotonic()
-    played = rollout(
-        lambda: make(env, **kwargs), player, memory_maker(memory, count), tasks, env_id=env, env_kwargs=kwargs,
-        memory=memory, seed=seed, batch=batch, timing=timing,
-    )  # fmt: skip
+    if alone:
+        player, count = agent(agent_name, env, kwargs, temperature)
+        if rerank is not None:
+            player = reranked(agent_name, player, rerank)
+        played = rollout(
+            lambda: make(env, **kwargs), player, memory_maker(memory, count), tasks, env_id=env, env_kwargs=kwargs,
+            memory=memory, seed=seed, batch=batch, timing=timing,
+        )  # fmt: skip
+    else:
+        from .team import coordinator, rollout_team, speaker
+
+        course = coordinator(team or "sequential", env, kwargs)
+        player, count = speaker(agent_name, course, lambda: agent(agent_name, env, kwargs, temperature))
+        played = rollout_team(
+            lambda: make_team(env, **kwargs), player, course, memory_maker(memory, count), tasks, env_id=env,
+            env_kwargs=kwargs, memory=memory, seed=seed, batch=batch, timing=timing, count=count,
+        )  # fmt: skip
     if keep is not None:
         keep(played)
     row = summary(played, split=split, split_hash=world.split_hash(split), seconds=time.monotonic() - start)
     if (usage := getattr(player, "usage", None)) is not None:
         row["usage"] = asdict(usage)
+    if not alone:
+        row["team"] = team or "sequential"
     return row | {
         "agent": agent_name,
         **({} if rerank is None else {"rerank": rerank}),

@@ -87,8 +87,11 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 
 def _episode(t: Trajectory, most: int = 25) -> str:
+    alone = not t.steps[0].parts
     fixes = {
-        i: c for i, c in enumerate(t.meta.get("corrections", [])) if c[0] is not None and c[0] != t.steps[i].action
+        i: c
+        for i, c in enumerate(t.meta.get("corrections", []) if alone else [])
+        if c[0] is not None and c[0] != t.steps[i].action
     }
     out = [
         f"<div><h4>{'success' if t.success else 'failure'} in {len(t.steps)} steps</h4><pre>{html.escape(t.steps[0].observation)}</pre>"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..agents.core import Agent, Decision, PrivilegedAgent
 from ..envs.core import TextEnv
 from ..memory.core import Memory, Turn
 from ..memory.trajectory import Step, Trajectory
+
+if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
+    from ..envs.team import TeamEnv
 
 
 @dataclass(slots=True)
@@ -151,8 +154,13 @@ def _finish(r: _Running, agent: str, env_id: str, kwargs: dict[str, Any], memory
     )  # fmt: skip
 
 
-def replay(env: TextEnv, trajectory: Trajectory) -> list[str]:
+def replay(world: TextEnv | TeamEnv, trajectory: Trajectory) -> list[str]:
     """Re-execute a trajectory and return every difference, in words; an empty list means byte for byte the same."""
+    if not isinstance(world, TextEnv):
+        from .team import replay as replay_team
+
+        return replay_team(world, trajectory)
+    env: TextEnv = world
     observation, info = env.reset(seed=trajectory.seed, options={"task": trajectory.task})
     faults = []
     for t, step in enumerate(trajectory.steps):

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from ..envs import make_single, options
+from ..envs import make, make_single, make_team, options
 from ..envs.core import SPLITS
 from ..envs.errors import unknown
 from ..envs.reasoning import Attempts
@@ -89,7 +89,8 @@ def configure(
                 "setting", key, [*legal_keys, *(f"eval.{s}" for s in SPLITS), "eval.before", "run.batch", "run.mode"]
             )
     made = cls(**hyper)
-    world = make_single(env, **kwargs)
+    makes: dict[str, Callable[..., Any]] = {"no": make_single, "too": make, "only": make_team}
+    world = makes[getattr(cls, "team", "no")](env, **kwargs)
     if isinstance(made, Particular):
         made.check(world)
     free = isinstance(world, Attempts)

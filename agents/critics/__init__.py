@@ -4,5 +4,10 @@ from __future__ import annotations
 
 from .critic import READS, Critic, state_text
 from .features import CachedFeatures, Features, HashedFeatures, ModelFeatures
+from .prefix import ExactPrefix, PrefixCritic
+from .sentences import SentenceFeatures
 
-__all__ = ["READS", "CachedFeatures", "Critic", "Features", "HashedFeatures", "ModelFeatures", "state_text"]
+__all__ = [
+    "READS", "CachedFeatures", "Critic", "ExactPrefix", "Features", "HashedFeatures", "ModelFeatures", "PrefixCritic",
+    "SentenceFeatures", "state_text",
+]  # fmt: skip

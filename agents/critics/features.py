@@ -42,6 +42,18 @@ def _slot(feature: str, size: int) -> tuple[int, float]:
     return digest % size, 1.0 if digest >> 63 else -1.0
 
 
+def hashed(rows: Sequence[Sequence[str]], size: int) -> Half:
+    """Return bags of named features as signed hashes of length one, shape (n, size); source: arXiv 0902.2206."""
+    out = np.zeros((len(rows), size), dtype=np.float32)
+    for row, features in zip(out, rows, strict=True):
+        for feature in features:
+            slot, sign = _slot(feature, size)
+            row[slot] += sign
+    norms = np.linalg.norm(out, axis=1, keepdims=True)
+    halves: Half = (out / np.maximum(norms, 1e-6)).astype(np.float16)
+    return halves
+
+
 class HashedFeatures:
     """Signed hashes of words and neighbours; with an action, of every pair of one word of each as well.
 
@@ -58,14 +70,8 @@ class HashedFeatures:
 
     def __call__(self, states: Sequence[str], actions: Sequence[str] | None = None) -> Half:
         """Return the features, shape (n, size)."""
-        out = np.zeros((len(states), self.size), dtype=np.float32)
-        for row, (state, action) in enumerate(zip(states, actions or repeat(None, len(states)), strict=True)):
-            for feature in _features(state, action):
-                slot, sign = _slot(feature, self.size)
-                out[row, slot] += sign
-        norms = np.linalg.norm(out, axis=1, keepdims=True)
-        halves: Half = (out / np.maximum(norms, 1e-6)).astype(np.float16)
-        return halves
+        pairs = zip(states, actions or repeat(None, len(states)), strict=True)
+        return hashed([_features(s, a) for s, a in pairs], self.size)
 
 
 def _features(state: str, action: str | None) -> list[str]:

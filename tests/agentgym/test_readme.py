@@ -17,6 +17,7 @@ BLOCK = re.compile(r"```(python|bash)\n(.*?)```", re.DOTALL)
 SMALL = {
     "leap": ["demonstrations=8", "episodes=4", "iterations=1", "epochs0=1", "epochs=1"],
     "bc": ["demonstrations=8", "epochs=1"],
+    "read": ["demonstrations=4", "episodes=4", "iterations=1", "steps=20", "epochs0=1", "epochs=1"],
 }
 
 

@@ -8,9 +8,10 @@ from .bc import BC, FilteredBC
 from .dagger import Dagger
 from .digiq import DigiQ
 from .leap import Leap
+from .read import Read
 from .rise import Rise
 from .score import Score
 
-METHODS: dict[str, type[Any]] = {m.id: m for m in (BC, FilteredBC, Dagger, Leap, Rise, Score, DigiQ)}
+METHODS: dict[str, type[Any]] = {m.id: m for m in (BC, FilteredBC, Dagger, Leap, Rise, Score, DigiQ, Read)}
 
 __all__ = ["METHODS"]

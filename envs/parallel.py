@@ -1,0 +1,97 @@
+"""Any PettingZoo parallel environment whose agents read and write text, as a TeamEnv."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .adapters import _FIRST_SEED, Success, _need_text, solved
+from .core import CHARSET, Info
+from .team import Infos, TeamEnv, Texts
+
+
+class ParallelTeam(TeamEnv):
+    """Another library's world of several agents, who share one goal.
+
+    Observation, actions, rewards and ends are the peer's; a character outside the charset becomes `?`. The episode ends
+    when no agent is left; one that left earlier sees its last text again, and what it says is not heard. Of the peer's
+    infos only `goal`, `admissible`, `success` and `invalid` are passed on. Score: the mean reward so far, held in [0, 1].
+    An action outside the peer's space is replaced by the first that it lists, else by the empty text, and is `invalid`.
+    Tasks: seeds, disjoint between splits. No privileged knowledge and no fork.
+
+    peer: a parallel environment. goal: in words, where the peer's infos give none. success: of (mean reward, info of
+    the first agent); by default what the peer says, else whether the rewards reach 1. train, valid, test: sizes.
+    """
+
+    def __init__(
+        self,
+        peer: Any,
+        *,
+        goal: str = "",
+        success: Success = solved,
+        train: int = 1000,
+        valid: int = 100,
+        test: int = 100,
+    ) -> None:
+        for a in peer.possible_agents:
+            _need_text(peer.observation_space(a), f"observation_space({a!r})")
+            _need_text(peer.action_space(a), f"action_space({a!r})")
+        legal = {c for a in peer.possible_agents for c in peer.observation_space(a).character_set}
+        super().__init__(peer.possible_agents, max_length=65536, charset="".join(sorted(legal | set(CHARSET))))
+        self.team = len(peer.possible_agents)
+        self._peer, self._goal, self._success = peer, goal, success
+        self._sizes, self._legal = {"train": train, "valid": valid, "test": test}, legal | set(CHARSET)
+        self._task, self._total, self._won = "", 0.0, False
+        self._seen: Texts = {}
+        self._listed: dict[str, tuple[str, ...] | None] = {}
+        self._wrong: dict[str, bool] = {}
+
+    def tasks(self, split: str) -> list[str]:
+        """Return a split's ids, as `test/00003`."""
+        if split not in self._sizes:
+            raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
+        return [f"{split}/{i:05d}" for i in range(self._sizes[split])]
+
+    def _begin(self, task: str) -> tuple[Texts, Infos]:
+        split, _, number = str(task).partition("/")
+        if split not in self._sizes or not number.isdigit():
+            raise ValueError(f"task {task!r}: write it as env.tasks('test') does, as 'test/00000'")
+        observations, infos = self._peer.reset(seed=_FIRST_SEED[split] + int(number))
+        self._task, self._total, self._won = task, 0.0, False
+        self._wrong = dict.fromkeys(self.possible_agents, False)
+        self._seen = dict.fromkeys(self.possible_agents, "")
+        return self._told(observations, infos)
+
+    def _act(self, actions: Texts) -> tuple[Texts, dict[str, float], bool, bool, Infos]:
+        live = list(self._peer.agents)
+        said = {a: self._legal_action(a, actions.get(a)) for a in live}
+        observations, rewards, terminated, truncated, infos = self._peer.step(said)
+        paid = {a: float(rewards.get(a, 0.0)) for a in self.possible_agents}
+        self._total += sum(paid.values()) / len(paid)
+        over = not self._peer.agents
+        cut = over and any(truncated.values()) and not any(terminated.values())
+        first = infos.get(self.possible_agents[0], {})
+        self._won = self._success(self._total, first) and (over or "success" in first or "is_success" in first)
+        texts, told = self._told(observations, infos)
+        return texts, paid, over and not cut, cut, told
+
+    def _legal_action(self, agent: str, action: str | None) -> str:
+        self._wrong[agent] = action is not None and not self._peer.action_space(agent).contains(action)
+        if action is not None and not self._wrong[agent]:
+            return action
+        return (self._listed[agent] or ("",))[0]
+
+    def _told(self, observations: Mapping[str, str], infos: Mapping[str, Mapping[str, Any]]) -> tuple[Texts, Infos]:
+        out: Infos = {}
+        for a in self.possible_agents:
+            info = infos.get(a, {})
+            if a in observations:
+                self._seen[a] = "".join(c if c in self._legal else "?" for c in str(observations[a]))
+            listed = info.get("admissible")
+            self._listed[a] = None if listed is None else tuple(sorted(listed))
+            score = 1.0 if self._won else min(1.0, max(0.0, self._total))
+            out[a] = Info(
+                goal=str(info.get("goal", self._goal)), admissible=self._listed[a], success=self._won, score=score,
+                task=self._task, kind="", invalid=self._wrong[a] or bool(info.get("invalid", False)),
+            )  # fmt: skip
+        return dict(self._seen), out

@@ -1,0 +1,343 @@
+"""Episodes of worlds where several agents act: many in lockstep, with whatever way the team has to come to a plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from ..agents.core import Agent, Decision, PrivilegedAgent
+from ..agents.critics.prefix import ExactPrefix, Judge
+from ..agents.read import ReadJ, ReadS
+from ..agents.team import (
+    RULES,
+    TEAMS,
+    Central,
+    Coordinator,
+    Dialogue,
+    Joints,
+    Plan,
+    Question,
+    Sequential,
+    TeamDecision,
+    TeamTurn,
+    converse,
+    hearing,
+    joint,
+)  # fmt: skip
+from ..envs import make_team
+from ..envs.core import Privileged
+from ..envs.errors import unknown
+from ..envs.team import TeamEnv
+from ..memory.core import Counter, Memory, Turn, count_words
+from ..memory.trajectory import Part, Step, Trajectory
+from .prefixes import state_text
+from .rollout import Timing
+from .settings import typed
+
+_OPTIONS: dict[str, dict[str, str]] = {
+    "central": {"tries": "int"},
+    "sequential": {"tries": "int"},
+    "dialogue": {"tries": "int"},
+    "read-j": {"critic": "str", "epsilon": "float", "tries": "int"},
+    "read-s": {"critic": "str", "epsilon": "float", "tries": "int", "replans": "int"},
+}
+
+
+def coordinator(spec: str, env: str, kwargs: Mapping[str, Any] | None = None) -> Coordinator:
+    """Return the coordinator of a spec: `central,tries=3`, `dialogue:2`, `read-s,critic=exact,epsilon=0,tries=3`.
+
+    Raises:
+        LookupError: no such coordinator or option; names the nearest. ValueError: a value that it cannot have.
+    """
+    name, *pairs = spec.split(",")
+    kind, _, argument = name.partition(":")
+    if kind not in TEAMS:
+        raise unknown("team", kind, TEAMS)
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, _, text = pair.partition("=")
+        if key not in _OPTIONS[kind]:
+            raise unknown(f"option of team {kind},", key, _OPTIONS[kind])
+        options[key] = typed(f"team {spec!r}: {key}", text, _OPTIONS[kind][key])
+    if argument and (kind != "dialogue" or not argument.isdigit()):
+        raise LookupError(f"team {spec!r}: only a dialogue takes a number, of rounds: dialogue:2")
+    if kind == "dialogue":
+        return Dialogue(int(argument or 2), **options, name=spec)
+    if kind in ("central", "sequential"):
+        return (Central if kind == "central" else Sequential)(**options, name=spec)
+    judge = _judge(spec, options.pop("critic", "exact"), env, dict(kwargs or {}))
+    return (ReadJ if kind == "read-j" else ReadS)(judge, **options, name=spec)
+
+
+def _judge(spec: str, critic: str, env: str, kwargs: dict[str, Any]) -> Judge:
+    if critic == "exact":
+        return ExactPrefix(lambda: make_team(env, **kwargs))
+    if not (Path(critic) / "critic.json").is_file():
+        raise LookupError(f"team {spec!r}: critic={critic} is no folder of a critic; write critic=exact or fit one")
+    from ..agents.critics.prefix import PrefixCritic
+
+    return PrefixCritic.load(Path(critic))
+
+
+def speaker(
+    name: str, course: Coordinator, agent: Callable[[], tuple[Agent | PrivilegedAgent, Counter]]
+) -> tuple[Agent | PrivilegedAgent, Counter]:
+    """Return the agent who speaks for a team's members, or for all of them.
+
+    Raises:
+        LookupError: the agent can only play alone.
+    """
+    if name == "searcher":
+        raise LookupError("agent 'searcher' plays alone; a team's may be oracle, noisy:P, random or a model")
+    player, count = agent()
+    if course.central and name.startswith("chat:"):
+        player.system, player.list_actions = RULES, False  # type: ignore[union-attr]
+    return player, count
+
+
+def team_text(observations: Mapping[str, str]) -> str:
+    """Return what a team sees as one text: what all see once, then what each sees behind its name.
+
+    >>> print(team_text({"Al": "Round 1.\\nYou hold ham.", "Bo": "Round 1.\\nYou hold nothing."}))
+    Round 1.
+    Al: You hold ham.
+    Bo: You hold nothing.
+    """
+    lines = {a: text.split("\n") for a, text in observations.items()}
+    shared = set.intersection(*map(set, lines.values()))
+    first = next(iter(lines.values()))
+    own = [f"{a}: {line}" for a, some in lines.items() for line in some if line not in shared]
+    return "\n".join([*(line for line in first if line in shared), *own])
+
+
+@dataclass(slots=True)
+class _Running:
+    """One episode under way. memories: of every agent, or at None of the one who speaks for all. asked: of each."""
+
+    number: int
+    task: str
+    env: TeamEnv
+    memories: dict[str | None, Memory]
+    observations: dict[str, str]
+    infos: dict[str, dict[str, Any]]
+    steps: list[Step] = field(default_factory=list)
+    past: list[Plan] = field(default_factory=list)
+    asked: dict[str | None, int] = field(default_factory=dict)
+
+    def key(self, who: str | None) -> int:
+        """The number by which the agent knows a conversation."""
+        agents: list[str | None] = [None, *self.env.possible_agents]
+        return self.number * len(agents) + agents.index(who)
+
+    @property
+    def goal(self) -> str:
+        return str(self.infos[self.env.possible_agents[0]]["goal"])
+
+    def turn(self) -> TeamTurn:
+        """What the coordinator may know."""
+        return TeamTurn(
+            tuple(self.env.possible_agents), state_text(self.goal, team_text(self.observations)),
+            lambda plan: check(self.env, self.infos, plan), self.task, tuple(self.past),
+        )  # fmt: skip
+
+    def admissible(self, who: str | None) -> tuple[str, ...] | None:
+        """What the world lists for an agent, or as joint plans for the one who speaks for all."""
+        if who is not None:
+            listed: tuple[str, ...] | None = self.infos[who].get("admissible")
+            return listed
+        options = tuple(self.infos[a].get("admissible") or () for a in self.env.possible_agents)
+        every = Joints(tuple(self.env.possible_agents), options)  # reads as a tuple would
+        return cast("tuple[str, ...]", every) if all(options) else None
+
+    def view(self, question: Question, count: Counter) -> Turn:
+        """What the agent reads who is asked; every question to one agent has a number of its own."""
+        who = question.who
+        before = self.memories[who].view()
+        turn = hearing(before, question.heard, question.since)
+        extra = sum(count(s.text) for s in turn.segments[len(before.segments) :])
+        self.asked[who] = t = self.asked.get(who, -1) + 1
+        return replace(turn, tokens=turn.tokens + extra, admissible=self.admissible(who), t=t)
+
+
+def check(env: TeamEnv, infos: Mapping[str, Mapping[str, Any]], plan: Plan) -> dict[str, str]:
+    """Return why a world would reject a plan, by agent, without a step: by its own `verify`, else by what it lists."""
+    if hasattr(env, "verify"):
+        why: dict[str, str] = env.verify(dict(plan))
+        return why
+    listed: dict[str, tuple[str, ...] | None] = {a: infos[a].get("admissible") for a in plan}
+    return {a: f"{a} cannot {plan[a]!r} now" for a, some in listed.items() if some is not None and plan[a] not in some}
+
+
+def rollout_team(
+    make_env: Callable[[], TeamEnv],
+    agent: Agent | PrivilegedAgent,
+    course: Coordinator,
+    make_memory: Callable[[], Memory],
+    tasks: Sequence[str],
+    *,
+    env_id: str,
+    env_kwargs: dict[str, Any] | None = None,
+    memory: str = "full",
+    seed: int = 0,
+    batch: int = 64,
+    timing: Timing | None = None,
+    count: Counter = count_words,
+    on_episode: Callable[[Trajectory], None] | None = None,
+) -> list[Trajectory]:
+    """Play every task once, as `rollout` does for one agent; the same trajectories whatever the batch size.
+
+    Each agent has a memory of its own, which holds what that agent read; what it heard of the others within a step is
+    told to it in that step only. A PrivilegedAgent is handed the part of the one it speaks for, or all parts.
+    """
+    clock = timing if timing is not None else Timing()
+    if hasattr(agent, "begin"):
+        agent.begin(seed)
+    spare: list[TeamEnv] = []
+    out: list[Trajectory | None] = [None] * len(tasks)
+    running: list[_Running] = []
+    next_ = 0
+    while next_ < len(tasks) or running:
+        while next_ < len(tasks) and len(running) < batch:
+            env = spare.pop() if spare else make_env()
+            running.append(_start(next_, tasks[next_], env, course.central, make_memory, seed))
+            next_ += 1
+        decisions, queries = _decide(agent, course, running, count, clock)
+        still = []
+        for r, decision, asked in zip(running, decisions, queries, strict=True):
+            if _advance(r, decision, asked, clock):
+                still.append(r)
+                continue
+            for who in r.memories:
+                if hasattr(agent, "release"):
+                    agent.release(r.key(who))
+            spare.append(r.env)
+            out[r.number] = done = _finish(r, f"{agent.name} {course.name}", env_id, env_kwargs or {}, memory, seed)
+            clock.episodes += 1
+            if on_episode is not None:
+                on_episode(done)
+        running = still
+    return [t for t in out if t is not None]
+
+
+def _start(
+    number: int, task: str, env: TeamEnv, central: bool, make_memory: Callable[[], Memory], seed: int
+) -> _Running:
+    observations, infos = env.reset(seed=seed, options={"task": task})
+    seats: list[str | None] = [None] if central else list(env.possible_agents)
+    r = _Running(number, task, env, {who: make_memory() for who in seats}, observations, infos)
+    for who, memory in r.memories.items():
+        goal = r.goal if who is None else infos[who]["goal"]
+        memory.begin(goal, team_text(observations) if who is None else observations[who], {}, r.key(who))
+    return r
+
+
+def _decide(
+    agent: Agent | PrivilegedAgent, course: Coordinator, running: Sequence[_Running], count: Counter, clock: Timing
+) -> tuple[list[TeamDecision], list[int]]:
+    start = time.perf_counter()
+
+    def answer(questions: list[tuple[int, Question]]) -> list[Decision]:
+        turns = [running[i].view(q, count) for i, q in questions]
+        if isinstance(agent, PrivilegedAgent):
+            return agent.act_privileged(turns, [privileged(running[i].env, q.who) for i, q in questions])
+        return agent.act(turns)
+
+    out = converse([course.talk(r.turn()) for r in running], answer)
+    clock.agent_s += time.perf_counter() - start
+    return out
+
+
+def privileged(env: TeamEnv, who: str | None) -> Privileged:
+    """Return what an agent's teacher may know; of None, what the teachers of all know together."""
+    if who is not None:
+        return env.privileged(who)
+    each = {a: env.privileged(a) for a in env.possible_agents}
+    plans = zip(*(p.actions for p in each.values()), strict=False)
+    first = next(iter(each.values()))
+    return Privileged(
+        tuple(f"{a}: {fact}" for a, p in each.items() for fact in p.facts),
+        tuple(joint(dict(zip(each, some, strict=True))) for some in plans),
+        distance=first.distance,
+    )
+
+
+def _advance(r: _Running, decision: TeamDecision, queries: int, clock: Timing) -> bool:
+    """Apply a plan; return whether the episode goes on."""
+    t0 = time.perf_counter()
+    plan = decision.plan
+    observations, rewards, terminated, truncated, infos = r.env.step(plan)
+    t1 = time.perf_counter()
+    agents = r.env.possible_agents
+    parts = tuple(
+        Part(
+            agent=a, observation=r.observations[a], admissible=r.infos[a].get("admissible"), action=d.action,
+            reward=float(rewards[a]), invalid=bool(infos[a].get("invalid", False)), heard=decision.heard.get(a, ""),
+            thought=d.thought, reply=d.reply, context_ids=d.context_ids, token_ids=d.token_ids, fresh=d.fresh,
+            logprob=d.logprob,
+        )
+        for a, d in decision.parts.items()
+    )  # fmt: skip
+    whole = decision.whole or Decision(joint(plan))
+    first = infos[agents[0]]
+    r.steps.append(
+        Step(
+            observation=team_text(r.observations), admissible=None, action=joint(plan),
+            reward=sum(p.reward for p in parts) / len(parts), terminated=terminated[agents[0]],
+            truncated=truncated[agents[0]], success=bool(first["success"]), score=float(first["score"]),
+            invalid=any(p.invalid for p in parts), thought=whole.thought, reply=whole.reply,
+            context_ids=whole.context_ids, token_ids=whole.token_ids, fresh=whole.fresh, logprob=whole.logprob,
+            queries=queries, parts=parts,
+        )
+    )  # fmt: skip
+    for who, memory in r.memories.items():
+        said = whole if who is None else decision.parts[who]
+        memory.record(said.action, team_text(observations) if who is None else observations[who], {}, said.reply)
+    r.past.append(plan)
+    r.observations, r.infos = observations, infos
+    clock.env_s += t1 - t0
+    clock.memory_s += time.perf_counter() - t1
+    clock.steps += 1
+    return not (terminated[agents[0]] or truncated[agents[0]])
+
+
+def _finish(r: _Running, agent: str, env_id: str, kwargs: dict[str, Any], memory: str, seed: int) -> Trajectory:
+    return Trajectory(
+        env=env_id, kwargs=kwargs, task=r.task, kind=str(r.infos[r.env.possible_agents[0]].get("kind", "")), seed=seed,
+        goal=r.goal, agent=agent, memory=memory, steps=tuple(r.steps), final=team_text(r.observations),
+        meta={"team": {a: {"goal": i["goal"], "final": r.observations[a]} for a, i in r.infos.items()}},
+    )  # fmt: skip
+
+
+def replay(env: TeamEnv, trajectory: Trajectory) -> list[str]:
+    """Re-execute a team's trajectory and return every difference, in words."""
+    observations, infos = env.reset(seed=trajectory.seed, options={"task": trajectory.task})
+    faults = []
+    for t, step in enumerate(trajectory.steps):
+        for p in step.parts:
+            if observations[p.agent] != p.observation:
+                faults.append(
+                    f"step {t}: {p.agent} sees {observations[p.agent][:60]!r}, recorded {p.observation[:60]!r}"
+                )
+            if infos[p.agent].get("admissible") != p.admissible:
+                faults.append(f"step {t}: {p.agent} has other admissible actions than recorded")
+        observations, rewards, terminated, truncated, infos = env.step({p.agent: p.action for p in step.parts})
+        for p in step.parts:
+            now, then = (float(rewards[p.agent]), bool(infos[p.agent].get("invalid", False))), (p.reward, p.invalid)
+            if now != then:
+                faults.append(f"step {t}: {p.agent}'s (reward, invalid) {now}, recorded {then}")
+        one = env.possible_agents[0]
+        ended = (terminated[one], truncated[one])
+        got = (*ended, bool(infos[one]["success"]), float(infos[one]["score"]))
+        had = (step.terminated, step.truncated, step.success, step.score)
+        if got != had:
+            faults.append(f"step {t}: (terminated, truncated, success, score) {got}, recorded {had}")
+        if any(ended):
+            if t + 1 < len(trajectory.steps):
+                faults.append(f"step {t}: the episode ended, {len(trajectory.steps) - t - 1} steps are left")
+            break
+    if observations != {a: row["final"] for a, row in trajectory.meta["team"].items()}:
+        faults.append("the final observations differ")
+    return faults
