@@ -216,6 +216,43 @@ def replay(
 
 
 @app.command()
+def view(
+    file: Annotated[Path, typer.Argument(help="a .jsonl.zst of trajectories")],
+    memory: Annotated[str, typer.Option(help="how it is remembered, as diff:forward,budget=512")] = "diff:u0",
+    episode: Annotated[int | None, typer.Option(help="only this one, from 0")] = None,
+    step: Annotated[int | None, typer.Option(help="as it stood before this action, from 0; the end by default")] = None,
+    model: Annotated[str | None, typer.Option(help="count this model's tokens, not words")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show stored episodes as an agent's memory holds them; a diff history in the colours of a patch."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from .memory.show import episodes
+
+    counter = None
+    if model is not None:
+        from .training.play import student
+
+        counter = student(model).count
+    shown, lost = episodes(file, memory, episode, step, counter)
+    if lost:
+        _say(f"{file}: {lost} bytes are torn and were left out")
+    if as_json:
+        _print({"file": str(file), "memory": memory, "lost_bytes": lost, "episodes": [s.row() for s in shown]})
+        return
+    console, unit = Console(highlight=False), "words" if model is None else f"tokens of {model}"
+    for s in shown:
+        for style, line in [
+            ("bold magenta", s.title),
+            *s.lines,
+            ("dim", f"{s.tokens} {unit}, {s.whole} in full"),
+            ("", ""),
+        ]:
+            console.print(Text(line, style), soft_wrap=True)
+
+
+@app.command()
 def envs(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = False) -> None:
     """List the environments, or tell one's rules and options."""
     from .envs import listing, options, spec
