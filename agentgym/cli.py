@@ -504,7 +504,8 @@ def pretrain(
     if name != "tiny":
         raise unknown("model to pre-train,", name, ["tiny"])
     plan = Pretraining(seed=seed, compiled=compiled)
-    plan = replace(plan, steps=steps or plan.steps, episodes=episodes or plan.episodes)
+    given = {"steps": steps, "episodes": episodes}
+    plan = replace(plan, **{k: v for k, v in given.items() if v is not None})
     record = run(make("alfworld", train=plan.games), plan, out, lambda row: _say(json.dumps(row)))
     typer.echo(f"{out}: {record['parameters']:,} parameters, data {record['data_sha256']}")
 
