@@ -34,6 +34,7 @@ AGENTS = {
     "smollm2": "SmolLM2-135M-Instruct, zero-shot",
     "RUN_DIR": "what a run has trained",
     "chat:MODULE:OBJECT": "any langchain-core chat model",
+    "react:NAME": "thinks aloud between actions (ReAct); NAME as smollm2, RUN_DIR, PATH, HUB_ID or chat:MODULE:OBJECT",
     "PATH or HUB_ID": "any instruct model that transformers loads",
 }
 
@@ -52,6 +53,10 @@ def agent(
         return OracleAgent(), count_words
     if name == "searcher":
         return SearcherAgent(_searchers(env, kwargs)), count_words
+    if name.startswith("react:"):
+        from ..agents.react import ReactAgent
+
+        return ReactAgent(_chat(name.removeprefix("react:"), temperature), name=name), count_words
     if name.startswith("chat:"):
         from ..agents.chat import ChatAgent, load_chat
 
@@ -60,6 +65,17 @@ def agent(
     policy = trained.policy(temperature)
     policy.name = name
     return policy, trained.count
+
+
+def _chat(name: str, temperature: float) -> Any:
+    from ..agents.chat import load_chat
+    from ..agents.local import LocalChat
+
+    if name.startswith("chat:"):
+        return load_chat(name.removeprefix("chat:"))
+    trained = student(name)
+    trained.loaded.model = trained.model
+    return LocalChat.wrap(trained.loaded, temperature=temperature)
 
 
 def student(name: str) -> Student:
