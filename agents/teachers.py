@@ -133,12 +133,12 @@ class OracleTeacher:
 
 
 def explain(action: str, state: Privileged, known: bool) -> str:
-    """Give a reason that cites only what the history shows."""
-    if known and state.basis:
-        return f"I have seen {' and '.join(state.basis)}, which the task needs, so I {action}."
-    if known:
-        return f"I have what this step needs, so I {action}."
-    return f"I have not found what the task needs, so I look where I have not looked: {action}."
+    """Give a reason that cites only what the history shows, in the world's words where it has any."""
+    read = " and ".join(b for b in state.basis if b)
+    ground = f"I have read {read}" if read else "I have what this step needs"
+    reason = state.reason or f"{ground}, so the next action is: {{action}}"
+    search = state.search or "I have not read what the task rests on, so I look on: {action}"
+    return (reason if known else search).replace("{action}", action)
 
 
 @dataclass(frozen=True, slots=True)
