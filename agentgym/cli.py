@@ -470,7 +470,10 @@ def paper(
 
 
 @app.command()
-def bench(what: Annotated[str, typer.Argument(help="envs or all")] = "all", as_json: Json = False) -> None:
+def bench(
+    what: Annotated[str, typer.Argument(help="envs, memory, policy, smollm2, job or all")] = "all",
+    as_json: Json = False,
+) -> None:
     """Measure speed beside the peers, in one run."""
     from .training.bench import measure
 
