@@ -223,6 +223,90 @@ def replay(
 
 
 @app.command()
+def view(
+    file: Annotated[Path, typer.Argument(help="a .jsonl.zst of trajectories")],
+    memory: Annotated[str, typer.Option(help="how it is remembered, as diff:forward,budget=512")] = "diff:u0",
+    episode: Annotated[int | None, typer.Option(help="only this one, from 0")] = None,
+    step: Annotated[int | None, typer.Option(help="as it stood before this action, from 0; the end by default")] = None,
+    model: Annotated[str | None, typer.Option(help="count this model's tokens, not words")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show stored episodes as an agent's memory holds them; a diff history in the colours of a patch."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from .memory.show import episodes
+
+    counter = None
+    if model is not None:
+        from .training.play import student
+
+        counter = student(model).count
+    shown, lost = episodes(file, memory, episode, step, counter)
+    if lost:
+        _say(f"{file}: {lost} bytes are torn and were left out")
+    if as_json:
+        _print({"file": str(file), "memory": memory, "lost_bytes": lost, "episodes": [s.row() for s in shown]})
+        return
+    console, unit = Console(highlight=False), "words" if model is None else f"tokens of {model}"
+    for s in shown:
+        for style, line in [
+            ("bold magenta", s.title),
+            *s.lines,
+            ("dim", f"{s.tokens} {unit}, {s.whole} in full"),
+            ("", ""),
+        ]:
+            console.print(Text(line, style), soft_wrap=True)
+
+
+@app.command()
+def export(
+    source: Annotated[
+        list[Path], typer.Argument(help=".jsonl.zst files, folders of them, .json or .jsonl of messages")
+    ],
+    out: Annotated[Path, typer.Option(help="the file to write; with --shares three, named by split")],
+    to: Annotated[str, typer.Option(help="store, messages, sharegpt, steps, preferences")] = "steps",
+    memory: Annotated[str, typer.Option(help="how prompts remember")] = "full",
+    env: Annotated[str | None, typer.Option(help="only this world's")] = None,
+    kind: Annotated[str | None, typer.Option(help="only this kind of task")] = None,
+    agent: Annotated[str | None, typer.Option(help="only this agent's")] = None,
+    success: Annotated[
+        bool | None, typer.Option("--success/--failure", help="only such; and what imported rows are that say neither")
+    ] = None,
+    score: Annotated[float | None, typer.Option(help="only of at least this score")] = None,
+    shares: Annotated[str | None, typer.Option(help="split by task: train,valid,test, as 0.8,0.1,0.1")] = None,
+    seed: Annotated[int, typer.Option(help="of the split")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Gather, filter, split and convert stored episodes; what is there twice is taken once."""
+    from .envs.errors import unknown
+    from .memory import memory_maker
+    from .memory.store import by_task, select, thirds
+    from .training.exchange import FORMATS, load
+    from .training.exchange import export as write
+
+    if to not in FORMATS:
+        raise unknown("format", to, FORMATS)
+    made, parts = memory_maker(memory), None if shares is None else thirds(shares)
+    every, twice, lost = load(source, success)
+    chosen = select(every, env=env, kind=kind, agent=agent, success=success, score=score)
+    if not chosen:
+        raise ValueError(f"no episode of {len(every)} passes the filters")
+    if lost:
+        _say(f"{lost} bytes are torn and were left out")
+    name, dot, suffix = out.name.partition(".")
+    split = {out: chosen}
+    if parts is not None:
+        split = {out.with_name(f"{name}-{k}{dot}{suffix}"): v for k, v in by_task(chosen, parts, seed).items()}
+    written = {str(file): write(some, to, file, made) for file, some in split.items()}
+    row = {"episodes": len(chosen), "left_out": len(every) - len(chosen), "twice": twice, "lost_bytes": lost}
+    if as_json:
+        _print(row | {"rows": written})
+    else:
+        typer.echo("\n".join([*(f"{n} rows in {file}" for file, n in written.items()), f"{row}"]))
+
+
+@app.command()
 def envs(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = False) -> None:
     """List the environments, or tell one's rules and options."""
     from .envs import listing, options, spec
@@ -397,7 +481,10 @@ def paper(
 
 
 @app.command()
-def bench(what: Annotated[str, typer.Argument(help="envs or all")] = "all", as_json: Json = False) -> None:
+def bench(
+    what: Annotated[str, typer.Argument(help="envs, memory, policy, smollm2, job or all")] = "all",
+    as_json: Json = False,
+) -> None:
     """Measure speed beside the peers, in one run."""
     from .training.bench import measure
 

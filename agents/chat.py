@@ -116,28 +116,40 @@ class ChatAgent:
     def act(self, turns: Sequence[Turn]) -> list[Decision]:
         """Return one decision a turn; the questions go out together."""
         prompts = [self.prompt(t) for t in turns]
-        replies = [""] * len(turns)
-        queries = [0] * len(turns)
+        said: list[list[str]] = [[] for _ in turns]
         open_ = list(range(len(turns)))
-        for left in range(self.corrections, -1, -1):
-            for i, reply in zip(open_, self._replies([prompts[i] for i in open_]), strict=True):
-                replies[i] = reply
-                queries[i] += 1
+        for left in range(self.patience, -1, -1):
             again = []
-            for i in open_:
-                admissible, action = turns[i].admissible, parse(replies[i])[1]
-                if left and admissible is not None and action not in admissible:
-                    fault = f"{action!r} is not possible now. Answer again, with one of the possible actions."
-                    prompts[i] = [*prompts[i], ("ai", replies[i] or "…"), ("human", fault)]
+            for i, reply in zip(open_, self._replies([prompts[i] for i in open_]), strict=True):
+                said[i].append(reply)
+                if left and (back := self.answer(turns[i], said[i])) is not None:
+                    prompts[i] = [*prompts[i], ("ai", reply or "…"), ("human", back)]
                     again.append(i)
             open_ = again
             if not open_:
                 break
         out = []
-        for reply, n in zip(replies, queries, strict=True):
-            thought, action = parse(reply)
-            out.append(Decision(action, thought, reply=None if reply == action else reply, queries=n))
+        for replies in said:
+            whole = self.whole(replies)
+            thought, action = parse(whole)
+            out.append(Decision(action, thought, reply=None if whole == action else whole, queries=len(replies)))
         return out
+
+    @property
+    def patience(self) -> int:
+        """How often at most a turn is answered instead of acted on."""
+        return self.corrections
+
+    def answer(self, turn: Turn, replies: Sequence[str]) -> str | None:
+        """Return what to say to a turn's latest reply, None where it is an action to take."""
+        action = parse(replies[-1])[1]
+        if turn.admissible is None or action in turn.admissible:
+            return None
+        return f"{action!r} is not possible now. Answer again, with one of the possible actions."
+
+    def whole(self, replies: Sequence[str]) -> str:
+        """Return what an agent has said, out of all its replies to a turn."""
+        return replies[-1]
 
     def _replies(self, prompts: Sequence[list[tuple[str, str]]]) -> list[str]:
         keys = [ReplyCache.key(self._identity, p) for p in prompts]

@@ -20,7 +20,7 @@ from .render import Renderer
 Mode = Literal["choose", "generate"]
 _Reply = tuple[tuple[int, ...], float, int, tuple[Candidate, ...]]
 _ACTION = re.compile(r"ACTION:\s*(.+)", re.IGNORECASE)
-_REASON = re.compile(r"REASON:\s*(.*?)\s*(?:ACTION:|$)", re.IGNORECASE | re.DOTALL)
+_REASON = re.compile(r"(?:REASON|THOUGHT):\s*(.*?)\s*(?:ACTION:|$)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ has read), and its reasons must not leak what the student has not read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from ..envs.core import Privileged, Searcher, TextEnv
 from ..memory.core import Memory, Segment, Turn
+from ..memory.replay import turns as turns
 from ..memory.trajectory import Trajectory
 from .core import Agent
 from .policy import parse
@@ -132,12 +133,12 @@ class OracleTeacher:
 
 
 def explain(action: str, state: Privileged, known: bool) -> str:
-    """Give a reason that cites only what the history shows."""
-    if known and state.basis:
-        return f"I have seen {' and '.join(state.basis)}, which the task needs, so I {action}."
-    if known:
-        return f"I have what this step needs, so I {action}."
-    return f"I have not found what the task needs, so I look where I have not looked: {action}."
+    """Give a reason that cites only what the history shows, in the world's words where it has any."""
+    read = " and ".join(b for b in state.basis if b)
+    ground = f"I have read {read}" if read else "I have what this step needs"
+    reason = state.reason or f"{ground}, so the next action is: {{action}}"
+    search = state.search or "I have not read what the task rests on, so I look on: {action}"
+    return (reason if known else search).replace("{action}", action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,15 +216,3 @@ def inform(turn: Turn, state: Privileged) -> Turn:
     """Return the turn as a privileged student reads it; its episode number is apart, so no cache is shared."""
     secret = "You also know: " + " ".join(state.facts) + " A good plan: " + "; ".join(state.actions) + "."
     return replace(turn, segments=(*turn.segments, Segment("user", secret)), episode=-1 - turn.episode)
-
-
-def turns(trajectory: Trajectory, memory: Memory, episode: int = 0) -> Iterator[Turn]:
-    """Yield what the agent read before each step of a trajectory, through a memory of the same kind."""
-    first = trajectory.steps[0]
-    memory.begin(trajectory.goal, first.observation, {"goal": trajectory.goal, "admissible": first.admissible}, episode)
-    for t, step in enumerate(trajectory.steps):
-        yield memory.view()
-        if t + 1 < len(trajectory.steps):
-            after = trajectory.steps[t + 1]
-            info = {"goal": trajectory.goal, "admissible": after.admissible}
-            memory.record(step.action, after.observation, info, step.reply)

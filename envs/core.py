@@ -52,12 +52,17 @@ class Privileged:
     basis: names of the things on which the first action rests ("mug 2"), written as the world writes them; the action
         is realizable for a student once it has read them all.
     distance: the exact number of actions left, None where the world cannot tell.
+    reason, search: the world's words for why an action is right, once all of `basis` has been read, and for why one looks
+        on before that; "{action}" stands for the action, and `reason` may name of what is hidden only the basis. Empty
+        for a teacher's own words.
     """
 
     facts: tuple[str, ...]
     actions: tuple[str, ...]
     basis: tuple[str, ...] = ()
     distance: int | None = None
+    reason: str = ""
+    search: str = ""
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ..envs.errors import unknown
@@ -16,11 +17,15 @@ MEMORIES = {
     "window": "window:K, the opening text and the last K actions with what followed",
     "diff": "diff:CODEC (forward, u0, cells, paper), the opening text, then each action and what it changed",
     "summary": "summary:K, the opening text, a summary of what is older, and the last K to 2K actions",
+    "past": "past:K,from=FILE,inner=SPEC, K past successes with the nearest goals, then what the inner memory keeps",
     "notes": "notes,budget=N, the agent's own lines NOTE: … and as many actions as fit",
 }
 _LIMITS: dict[str, Callable[[str], Any]] = {"budget": int, "low": float}
 _SWITCH = {"yes": True, "no": False}
-_OPTIONS: dict[str, Callable[[str], Any]] = {"unit": str, "show": _SWITCH.__getitem__}
+_OPTIONS: dict[str, dict[str, Callable[[str], Any]]] = {
+    "diff": {"unit": str, "show": _SWITCH.__getitem__},
+    "past": {"from": Path, "inner": str, "share": float},
+}
 
 
 def make_memory(spec: str, count: Counter = count_words) -> Memory:
@@ -38,7 +43,7 @@ def memory_maker(spec: str, count: Counter = count_words) -> Callable[[], Memory
     kind, _, argument = name.partition(":")
     if kind not in MEMORIES:
         raise unknown("memory", spec, MEMORIES)
-    legal = _LIMITS | (_OPTIONS if kind == "diff" else {})
+    legal = _LIMITS | _OPTIONS.get(kind, {})
     options: dict[str, Any] = {}
     for pair in pairs:
         key, _, text = pair.partition("=")
@@ -60,12 +65,32 @@ def memory_maker(spec: str, count: Counter = count_words) -> Callable[[], Memory
         codec = argument or "forward"
         DiffMemory(codec, **options)
         return lambda: DiffMemory(codec, count, limits, **options)
+    if kind == "past":
+        return _past(spec, argument, options, count, limits)
     if argument:
         raise LookupError(f"memory {spec!r}: {kind} takes nothing behind a colon; write {kind}")
     if kind == "notes" and limits.budget is None:
         raise LookupError(f"memory {spec!r}: write notes,budget=N, for example notes,budget=1024")
     plain = NotesMemory if kind == "notes" else FullMemory
     return lambda: plain(count, limits)
+
+
+def _past(spec: str, k: str, options: dict[str, Any], count: Counter, limits: Limits) -> Callable[[], Memory]:
+    from .past import PastMemory, episodes
+
+    file, share = options.get("from"), options.get("share", 0.5)
+    if not k.isdigit() or int(k) < 1 or file is None:
+        raise LookupError(f"memory {spec!r}: write past:K,from=FILE, for example past:2,from=runs/x/trajectories")
+    if not 0 < share < 1:
+        raise ValueError(f"memory {spec!r}: share={share} needs a share of the budget in (0, 1)")
+    inner = options.get("inner", "full")
+
+    def within(budget: int | None) -> Memory:
+        return make_memory(inner if budget is None else f"{inner},budget={budget},low={limits.low}", count)
+
+    within(limits.budget)
+    episodes(file)
+    return lambda: PastMemory(within, file, int(k), share, count, limits)
 
 
 __all__ = [

@@ -128,6 +128,11 @@ def decode(a: Sequence[str], patch: str) -> list[str]:
     return [*out, *a[at:]]
 
 
+def is_patch(said: str) -> bool:
+    """Whether a segment of a diff history is a patch; else it is an observation in full."""
+    return said == "" or said.startswith(("@@ -", "~"))
+
+
 def sentences(text: str) -> list[str]:
     """Return a text's sentences, with an empty one where a line ends; `prose` is the exact inverse.
 
@@ -202,7 +207,7 @@ class DiffMemory(FullMemory):
         return _KEY + observation if observation == "" or observation[0] in "@=~" else observation
 
     def _apply(self, lines: list[str], said: str) -> list[str]:
-        if said == "" or said.startswith(("@@ -", "~")):
+        if is_patch(said):
             return decode(lines, said)
         return self._split(said.removeprefix(_KEY))
 

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+SCHEMA = 1  # of a record; raised whenever an older reader would misread a new one
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -122,12 +124,23 @@ class Trajectory:
 
     def to_json(self) -> str:
         """Return one line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, line: str) -> Trajectory:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote; a record without a schema is of the first.
+
+        Raises:
+            ValueError: the record is of another schema, or no trajectory.
+        """
         row = json.loads(line)
+        if not isinstance(row, dict) or "steps" not in row:
+            raise ValueError("a line of JSON that is no trajectory")
+        schema = row.pop("schema", 1)
+        if schema != SCHEMA:
+            raise ValueError(
+                f"schema {schema!r}: this version of agentgym reads schema {SCHEMA}; take the one that wrote it"
+            )
         steps = []
         for s in row.pop("steps"):
             parts = tuple(Part(**_tuples(p)) for p in s.pop("parts", ()))

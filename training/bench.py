@@ -19,7 +19,7 @@ from ..envs.errors import unknown
 def measure(what: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Return rows of name, value, unit, peer, peer_value, ratio."""
     parts: dict[str, Callable[[Callable[[str], None]], list[dict[str, Any]]]] = {
-        "envs": _alfworld, "policy": _policy, "smollm2": _smollm2, "job": _job,
+        "envs": _alfworld, "memory": _memory, "policy": _policy, "smollm2": _smollm2, "job": _job,
     }  # fmt: skip
     if what not in (*parts, "all"):
         raise unknown("bench", what, [*parts, "all"])
@@ -77,6 +77,12 @@ def _alfworld(say: Callable[[str], None]) -> list[dict[str, Any]]:
         _row("alfworld reset with admissible commands", reset_ms, "ms", "TextWorld load and reset", peer_reset),
         _row("alfworld game load", load_ms, "ms"),
     ]
+
+
+def _memory(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    from .bench_memory import rows
+
+    return [_row(*row) for row in rows(say)]
 
 
 def _policy(say: Callable[[str], None]) -> list[dict[str, Any]]:

@@ -36,6 +36,7 @@ AGENTS = {
     "smollm2": "SmolLM2-135M-Instruct, zero-shot",
     "RUN_DIR": "what a run has trained; RUN_DIR/checkpoints/01 for one of its rounds",
     "chat:MODULE:OBJECT": "any langchain-core chat model",
+    "react:NAME": "thinks aloud between actions (ReAct); NAME as smollm2, RUN_DIR, PATH, HUB_ID or chat:MODULE:OBJECT",
     "PATH or HUB_ID": "any instruct model that transformers loads",
 }
 
@@ -56,6 +57,10 @@ def agent(
         return NoisyAgent(typed("--agent noisy", name.removeprefix("noisy:"), "float")), count_words
     if name == "searcher":
         return SearcherAgent(_searchers(env, kwargs)), count_words
+    if name.startswith("react:"):
+        from ..agents.react import ReactAgent
+
+        return ReactAgent(_chat(name.removeprefix("react:"), temperature), name=name), count_words
     if name.startswith("chat:"):
         from ..agents.chat import ChatAgent, load_chat
 
@@ -81,6 +86,17 @@ def reranked(name: str, policy: Agent | PrivilegedAgent, n: int) -> RerankAgent:
     if isinstance(policy, PrivilegedAgent) or not (folder / "critic").is_dir():
         raise ValueError(f"agent {name!r} has no critic: --rerank needs the directory of a run of method digiq")
     return RerankAgent(policy, load_critic(folder / "critic")[0], n)
+
+
+def _chat(name: str, temperature: float) -> Any:
+    from ..agents.chat import load_chat
+    from ..agents.local import LocalChat
+
+    if name.startswith("chat:"):
+        return load_chat(name.removeprefix("chat:"))
+    trained = student(name)
+    trained.loaded.model = trained.model
+    return LocalChat.wrap(trained.loaded, temperature=temperature)
 
 
 def student(name: str) -> Student:

@@ -46,7 +46,11 @@ def plan(engine: Engine) -> Privileged:
     best = min(_paths(engine), key=lambda p: (len(p.commands), p.commands), default=None)
     if best is None:
         return Privileged(facts(engine), ())
-    return Privileged(facts(engine), best.commands, (best.basis,) if best.basis else (), len(best.commands))
+    basis = (best.basis,) if best.basis else ()
+    ground = f"I have seen {best.basis}, which the task needs" if basis else "I have what this step needs"
+    reason = f"{ground}, so I {{action}}."
+    search = "I have not found what the task needs, so I look where I have not looked: {action}."
+    return Privileged(facts(engine), best.commands, basis, len(best.commands), reason, search)
 
 
 def facts(engine: Engine) -> tuple[str, ...]:

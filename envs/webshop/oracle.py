@@ -63,7 +63,10 @@ def plan(shop: Shop, state: State, goal: Goal) -> Privileged:
         f"One that fits is {goal.asin}, {goal.title}.",
     )
     actions = _route(shop, state, goal, options)
-    return Privileged(facts, tuple(actions), _basis(item, goal, actions[0]) if actions else ())
+    basis = _basis(item, goal, actions[0]) if actions else ()
+    read = f"The pages show {', '.join(basis)}, which the request asks for" if basis else "The request says this itself"
+    search = "No page has shown yet what the request asks for, so I go on with {action}."
+    return Privileged(facts, tuple(actions), basis, reason=f"{read}, so I do {{action}}.", search=search)
 
 
 def _route(shop: Shop, state: State, goal: Goal, options: dict[str, str]) -> list[str]:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 
 from ..core import Info
-from .analyzer import terms
+from ..search.analyzer import terms
 from .queries import ceiling, content, plain, suggest
 
 _MARK = re.compile(r"\[(?:clicked )?button\] (.*?) \[(?:clicked )?button_\]")

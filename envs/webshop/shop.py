@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..search import Index
 from . import catalogue
-from .bm25 import Index
 from .goals import Draw, Goal, bounds, human_goals, in_sequence, keyed, ordered, price_of, synthetic_goals
 from .product import Product, Record, read_products
 

@@ -9,7 +9,7 @@ import pytest
 from agentgym.agents.models import load
 from agentgym.agents.policy import Policy
 from agentgym.agents.scripted import OracleAgent, RandomAgent, SearcherAgent
-from agentgym.agents.teachers import ModelTeacher, OracleTeacher, SelfTeacher, leaks, mentions, retrace
+from agentgym.agents.teachers import ModelTeacher, OracleTeacher, SelfTeacher, explain, leaks, mentions, retrace
 from agentgym.envs import Privileged, Searcher, make
 from agentgym.memory import Trajectory, memory_maker
 from agentgym.training.rollout import replay, rollout
@@ -151,3 +151,28 @@ def test_retracing_another_world_is_an_error() -> None:
     t = wander(RandomAgent(), TASKS[:1])[0]
     with pytest.raises(ValueError, match="differs from the recorded"):
         retrace(make("alfworld", games_seed=5), t)
+
+
+def test_alfworlds_reasons_are_its_own_words() -> None:
+    env = make("alfworld", max_steps=20)
+    met = set()
+    for t in wander(RandomAgent(), TASKS):
+        states = retrace(env, t)
+        for state, right in zip(states, OracleTeacher(searcher).correct(t, states), strict=True):
+            if right.action is None:
+                continue
+            a, named = right.action, " and ".join(state.basis)
+            words = {
+                f"I have seen {named}, which the task needs, so I {a}.": "seen",
+                f"I have what this step needs, so I {a}.": "ready",
+                f"I have not found what the task needs, so I look where I have not looked: {a}.": "search",
+            }
+            met.add(words[right.reason or ""])
+    assert met == {"seen", "ready", "search"}
+
+
+def test_a_world_without_words_of_its_own_is_explained_in_the_teachers() -> None:
+    state = Privileged((), ("SELECT {x}",), ("table a", "b"))
+    assert explain("SELECT {x}", state, True) == "I have read table a and b, so the next action is: SELECT {x}"
+    assert explain("look", state, False).endswith("so I look on: look")
+    assert explain("go", Privileged((), ("go",), reason="{action}, since {it}"), True) == "go, since {it}"

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 from agentgym.envs import make
 from agentgym.envs.check import check
+from agentgym.envs.search.analyzer import terms, words
+from agentgym.envs.search.bm25 import Index, lossy_length
+from agentgym.envs.search.stemmer import stem
 from agentgym.envs.webshop import WebShopEnv, catalogue
-from agentgym.envs.webshop.analyzer import terms, words
-from agentgym.envs.webshop.bm25 import Index, lossy_length
 from agentgym.envs.webshop.browse import State, clickables, follow
 from agentgym.envs.webshop.goals import ANY_PRICE, Goal, bounds, ceiling_of
 from agentgym.envs.webshop.oracle import wanted
@@ -27,7 +28,6 @@ from agentgym.envs.webshop.product import Product, read_products
 from agentgym.envs.webshop.queries import plain
 from agentgym.envs.webshop.rewards import attribute_matches, kind_factor, option_matches, reward
 from agentgym.envs.webshop.searcher import WebShopSearcher, strings
-from agentgym.envs.webshop.stemmer import stem
 from conftest import SHARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -533,18 +533,18 @@ def test_errors_name_the_value_and_the_fix(tmp_path: Path) -> None:
 
 def test_the_examples_in_the_docstrings_are_true() -> None:
     names = (
-        "analyzer",
-        "bm25",
-        "catalogue",
-        "env",
-        "goals",
-        "nouns",
-        "product",
-        "queries",
-        "rewards",
-        "searcher",
-        "stemmer",
+        "search.analyzer",
+        "search.bm25",
+        "search.stemmer",
+        "webshop.catalogue",
+        "webshop.env",
+        "webshop.goals",
+        "webshop.nouns",
+        "webshop.product",
+        "webshop.queries",
+        "webshop.rewards",
+        "webshop.searcher",
     )
-    results = [doctest.testmod(importlib.import_module(f"agentgym.envs.webshop.{n}")) for n in names]
+    results = [doctest.testmod(importlib.import_module(f"agentgym.envs.{n}")) for n in names]
     assert all(r.failed == 0 for r in results)
     assert sum(r.attempted for r in results) >= 15

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from agentgym.envs import Unknown
 from agentgym.memory import DiffMemory, FullMemory, Step, Trajectory, WindowMemory, count_words, make_memory
 from agentgym.memory.diff import CODECS, UNITS, decode, encode, operations, prose, sentences
-from agentgym.memory.store import append, read, write
+from agentgym.memory.store import append, by_task, gather, read, select, thirds, unique, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -199,3 +200,79 @@ def test_a_file_of_something_else_is_named(tmp_path: Path) -> None:
     file.write_bytes(b"not zstd at all")
     with pytest.raises(ValueError, match=r"b\.jsonl\.zst: no readable trajectory"):
         read(file)
+
+
+def test_what_is_appended_behind_a_torn_record_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl.zst"
+    write(file, [trajectory(0), trajectory(1)])
+    torn = file.read_bytes()[:-7]
+    file.write_bytes(torn)
+    append(file, trajectory(2))
+    first = tmp_path / "one.jsonl.zst"
+    write(first, [trajectory(0)])
+    assert read(file) == ([trajectory(0), trajectory(2)], len(torn) - first.stat().st_size)
+
+
+def test_a_record_of_another_schema_is_an_error_that_names_both(tmp_path: Path) -> None:
+    import zstandard
+
+    old = trajectory(0).to_json().replace('"schema":1,', "")
+    new = old.replace("{", '{"schema":2,', 1)
+    assert Trajectory.from_json(old) == trajectory(0)
+    file = tmp_path / "a.jsonl.zst"
+    write(file, [trajectory(0)])
+    file.write_bytes(file.read_bytes() + zstandard.ZstdCompressor(write_checksum=True).compress(new.encode()))
+    with pytest.raises(ValueError, match=r"record 1: schema 2: .* reads schema 1"):
+        read(file)
+    file.write_bytes(zstandard.ZstdCompressor(write_checksum=True).compress(b"[1]"))
+    with pytest.raises(ValueError, match="record 0: a line of JSON that is no trajectory"):
+        read(file)
+
+
+def test_files_and_folders_gather_every_episode_once(tmp_path: Path) -> None:
+    write(tmp_path / "x" / "a.jsonl.zst", [trajectory(0), trajectory(1)])
+    write(tmp_path / "x" / "deep" / "b.jsonl.zst", [trajectory(1), trajectory(2)])
+    write(tmp_path / "c.jsonl.zst", [trajectory(0)])
+    kept, twice, lost = gather([tmp_path / "x", tmp_path / "c.jsonl.zst"])
+    assert (kept, twice, lost) == ([trajectory(0), trajectory(1), trajectory(2)], 2, 0)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="empty"):
+        gather([tmp_path / "empty"])
+
+
+def test_the_same_actions_under_other_options_are_another_episode() -> None:
+    one = trajectory(0)
+    assert len(unique([one, one, replace(one, kwargs={"games_seed": 2}), replace(one, agent="other")])) == 2
+
+
+def test_filters_hold_together() -> None:
+    rows = [trajectory(i) for i in range(3)] + [replace(trajectory(3), kind="heat"), replace(trajectory(4), steps=())]
+    assert select(rows, env="alfworld", kind="heat", agent="agent", success=True, score=1.0) == [rows[3]]
+    assert select(rows, success=False) == [rows[4]]
+    assert select(rows, env="webshop") == []
+
+
+def test_a_task_lies_in_one_part_whatever_else_is_in_the_store() -> None:
+    rows = [replace(trajectory(i % 400), seed=i) for i in range(1200)]
+    parts = by_task(rows, thirds("0.8,0.1,0.1"), seed=3)
+    named = {k: {t.task for t in v} for k, v in parts.items()}
+    assert sum(map(len, parts.values())) == 1200 and sum(map(len, named.values())) == 400
+    assert 280 <= len(named["train"]) <= 360 and min(map(len, named.values())) >= 20
+    some = by_task(rows[7:300:3], thirds("0.8,0.1,0.1"), seed=3)
+    assert all({t.task for t in v} <= named[k] for k, v in some.items())
+    assert named != {k: {t.task for t in v} for k, v in by_task(rows, thirds("0.8,0.1,0.1"), seed=4).items()}
+    for wrong in ("0.5,0.5", "a,b,c"):
+        with pytest.raises(ValueError, match="three numbers"):
+            thirds(wrong)
+    with pytest.raises(ValueError, match="sum to 1"):
+        by_task(rows, {"train": 0.5})
+
+
+def test_datasets_reads_the_store_as_it_is(tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    file = tmp_path / "a.jsonl.zst"
+    write(file, [trajectory(0)])
+    append(file, trajectory(1))
+    rows = load_dataset("json", data_files=str(file), split="train", cache_dir=str(tmp_path / "cache"))
+    assert [r["task"] for r in rows] == ["t0", "t1"] and rows[1]["steps"][0]["token_ids"] == [1, 2]

@@ -1,4 +1,4 @@
-"""The shop's search: BM25 that ranks as Lucene does, in numpy."""
+"""BM25 that ranks as Lucene does, in numpy."""
 
 from __future__ import annotations
 
