@@ -12,7 +12,8 @@ from typing import Any, Protocol, TypedDict, runtime_checkable
 import gymnasium
 from gymnasium import spaces
 
-SPLITS = ("train", "valid", "test")
+from .ids import SPLITS as SPLITS
+
 CHARSET = string.ascii_letters + string.digits + string.punctuation + " \n"
 
 

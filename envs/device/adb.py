@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import ids
 from ..core import SPLITS, Privileged
 from .core import CLAIMS, Element, Event, Screen, Verdict
 from .judge import same
@@ -170,16 +171,14 @@ class AdbBackend:
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids."""
-        if split not in SPLITS:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
-        return [f"{split}/{i:05d}" for i in range(len(self._tasks.get(split, ())))]
+        return ids.listed(split, {s: len(self._tasks.get(s, ())) for s in SPLITS})
 
     def begin(self, task: str) -> str:
         """Run the task's commands and go home."""
-        split, _, number = task.partition("/")
-        if task not in (self.tasks(split) if split in SPLITS else ()):
-            raise ValueError(f"task {task!r}: write it as env.tasks('test') does, for example 'test/00000'")
-        self._task = self._tasks[split][int(number)]
+        split, index = ids.read(task)
+        if index >= len(self._tasks.get(split, ())):
+            raise ValueError(f"task {task!r}: {split} has {len(self._tasks.get(split, ()))} tasks")
+        self._task = self._tasks[split][index]
         self._claim = ("", "")
         for command in ("input keyevent 3", *self._task.setup):
             self.adb.run(command)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from typing import cast
 
-from ..core import CHARSET, Info, Privileged, Searcher, TextEnv
+from .. import ids
+from ..core import CHARSET, SPLITS, Info, Privileged, Searcher, TextEnv
+from ..errors import choice
 from . import nouns as tagging
 from .browse import State, clickables, follow
 from .goals import Goal
@@ -19,12 +20,6 @@ from .shop import GOALS, Shop, data_folder, generated, official
 
 CATALOGUES = ("generated", "official")
 PRODUCTS = 2500
-
-
-def _choice(name: str, value: str, legal: Sequence[str]) -> str:
-    if value not in legal:
-        raise ValueError(f"{name}={value!r}: choose one of {', '.join(legal)}")
-    return value
 
 
 class WebShopEnv(TextEnv):
@@ -75,10 +70,10 @@ class WebShopEnv(TextEnv):
         test: int = 200,
         max_steps: int = 20,
     ) -> None:
-        self.catalogue = _choice("catalogue", catalogue, CATALOGUES)
-        self.goals = _choice("goals", goals, GOALS)
-        self.mode = _choice("mode", mode, MODES)
-        self.nouns = _choice("nouns", nouns, tagging.TAGGERS)
+        self.catalogue = choice("catalogue", catalogue, CATALOGUES)
+        self.goals = choice("goals", goals, GOALS)
+        self.mode = choice("mode", mode, MODES)
+        self.nouns = choice("nouns", nouns, tagging.TAGGERS)
         if goals == "synthetic" and catalogue == "generated":
             raise ValueError("goals='synthetic': only official files have them; add catalogue='official'")
         if products is not None and products < 1:
@@ -105,11 +100,9 @@ class WebShopEnv(TextEnv):
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids, such as `test/00003`."""
-        if split not in self._sizes:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
         if self.catalogue == "official":
-            return list(self.shop.splits[split])
-        return [f"{split}/{i:05d}" for i in range(self._sizes[split])]
+            return list(self.shop.splits[choice("split", split, SPLITS)])
+        return ids.listed(split, self._sizes)
 
     def split_hash(self, split: str) -> str:
         """Return a short hash of what a split asks for, so that another catalogue has another."""

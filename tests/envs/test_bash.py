@@ -323,5 +323,5 @@ def test_no_two_files_of_a_tree_share_a_length_or_a_name() -> None:
 def test_errors_name_the_value_and_the_fix() -> None:
     with pytest.raises(ValueError, match="seconds=0"):
         make("bash", seconds=0)
-    with pytest.raises(ValueError, match="test/00003-edit"):
+    with pytest.raises(ValueError, match="test/00000-count"):
         make("bash").reset(options={"task": "test/00003-count"})
