@@ -142,6 +142,8 @@ def eval_(
         ],
     )
     typer.echo(f"{row['steps']['mean']:.1f} steps an episode, {row['seconds']:.1f} s")
+    if row["died"]:
+        typer.echo(f"in {row['died']} episodes the world died: they count as they stood; --out keeps the reasons")
 
 
 @app.command()

@@ -14,6 +14,10 @@ class Unavailable(RuntimeError):
     """A world that this machine cannot run, and what would let it."""
 
 
+class WorldDied(RuntimeError):
+    """What a world runs on (a device, a sandbox, a browser) stopped answering; `step` may raise it in mid-episode."""
+
+
 def choice(name: str, value: str, legal: Sequence[str]) -> str:
     """Return a setting's value that is among the legal ones.
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from .. import ids
 from ..core import SPLITS, Privileged
+from ..errors import WorldDied
 from .core import CLAIMS, Element, Event, Screen, Verdict
 from .judge import same
 
@@ -28,8 +29,8 @@ _KEYS = {"back": 4, "home": 3, "enter": 66}
 _SELECT_ALL_AND_DELETE = ("input keycombination 113 29", "input keyevent 67")
 
 
-class AdbError(ConnectionError):
-    """The adb server refused, or there is none."""
+class AdbError(WorldDied):
+    """The adb server or its device refused, fell silent, or is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,10 @@ class AdbConnection:
                 return b"".join(parts)
         except ConnectionRefusedError:
             raise AdbError(f"no adb server at {self.address[0]}:{self.address[1]}: run `adb start-server`") from None
+        except OSError as error:
+            raise AdbError(
+                f"the adb server fell silent during {command!r} ({error}); `adb devices` lists what is there"
+            ) from None
 
     def text(self, command: str) -> str:
         """Return what a shell command prints, stripped."""
@@ -98,7 +103,10 @@ def read_dump(xml: str) -> Screen:
     found = re.search(r"<hierarchy.*</hierarchy>|<hierarchy[^>]*/>", xml, re.DOTALL)
     if found is None:
         raise AdbError(f"uiautomator gave no hierarchy but {xml.strip()[:80]!r}: is the screen on and still?")
-    root = ET.fromstring(found[0])
+    try:
+        root = ET.fromstring(found[0])
+    except ET.ParseError as error:
+        raise AdbError(f"uiautomator gave a broken hierarchy ({error}): is the screen on and still?") from None
     out: list[Element] = []
     scrolls = False
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agentgym.envs import Unavailable, listing, make
+from agentgym.envs import Unavailable, WorldDied, listing, make
 from agentgym.envs.bash import BashEnv, generate, sandbox
 from agentgym.envs.bash.reward import reward, similarity
 from agentgym.envs.bash.sandbox import Sandbox
@@ -236,6 +236,16 @@ def test_bad_text_is_invalid_and_never_raises(text: str) -> None:
     observation, *_, info = env.step(text)
     assert info["invalid"]
     assert observation in env.observation_space
+    env.close()
+
+
+@sandboxed
+def test_a_sandbox_that_is_gone_in_mid_episode_is_a_death_of_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = make("bash")
+    env.reset(options={"task": "test/00000-count"})
+    monkeypatch.setattr(sandbox, "_bwrap", lambda: "/nowhere/bwrap")
+    with pytest.raises(WorldDied, match="no command starts in bubblewrap any more"):
+        env.step("ls")
     env.close()
 
 
