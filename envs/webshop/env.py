@@ -19,7 +19,7 @@ from .searcher import WebShopSearcher
 from .shop import GOALS, Shop, data_folder, generated, official
 
 CATALOGUES = ("generated", "official")
-PRODUCTS = 2500
+PRODUCTS = 5000
 
 
 class WebShopEnv(TextEnv):
@@ -44,7 +44,7 @@ class WebShopEnv(TextEnv):
     True
 
     catalogue: `generated`, or `official` from the folder `data` (default: the variable AGENTGYM_WEBSHOP_DATA). products:
-    how many, 2500 generated ones, or the first of the official ones, default all. goals: `human`, or `synthetic`
+    how many, 5000 generated ones, or the first of the official ones, default all. goals: `human`, or `synthetic`
     (official only). mode: `text_rich` or `text`. catalogue_seed: of made-up goods and of prices. compat: keeps two faults
     of the original, named options that cannot be met and ceilings that depend on all others. nouns: how titles are
     compared, `rule`, or `spacy` (extra [webshop-spacy]). show_attributes: an `attributes` page. train, valid, test: how
