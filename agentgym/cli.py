@@ -152,10 +152,13 @@ def play(
     split: str = "test",
     task: Annotated[str | None, typer.Option(help="a task's id; the split's first by default")] = None,
     out: Annotated[Path, typer.Option(help="where the episode is added")] = Path("played.jsonl.zst"),
+    web: Annotated[bool, typer.Option("--web", help="play in a browser, on pages of this machine")] = False,
+    port: Annotated[int, typer.Option(help="of --web; any free one by default")] = 0,
     set_: Set = None,
 ) -> None:
     """Play yourself; the episode is recorded."""
     from .agents.scripted import HumanAgent
+    from .agents.web import WebAgent
     from .envs import make, make_single
     from .memory import memory_maker
     from .memory.core import Turn
@@ -174,15 +177,21 @@ def play(
             return ask(turn)
         return said
 
-    typer.echo("Type a command; ? lists what is possible; Ctrl-C stops.")
-    chosen = task or world.tasks(split)[0]
-    done = rollout(
-        lambda: make(env, **kwargs), HumanAgent(ask), memory_maker("full"), [chosen], env_id=env, env_kwargs=kwargs
-    )[0]
-    append(out, done)
+    person = WebAgent(port) if web else HumanAgent(ask)
     typer.echo(
-        f"\n{done.final}\n{'Solved' if done.success else 'Not solved'} in {len(done.steps)} steps; added to {out}"
+        f"Open {person.url} ; Ctrl-C stops."
+        if isinstance(person, WebAgent)
+        else "Type a command; ? lists what is possible; Ctrl-C stops."
     )
+    chosen = task or world.tasks(split)[0]
+    done = rollout(lambda: make(env, **kwargs), person, memory_maker("full"), [chosen], env_id=env, env_kwargs=kwargs)[
+        0
+    ]
+    append(out, done)
+    outcome = f"{'Solved' if done.success else 'Not solved'} in {len(done.steps)} steps; added to {out}"
+    if isinstance(person, WebAgent):
+        person.end(done.goal, done.final, outcome)
+    typer.echo(f"\n{done.final}\n{outcome}")
 
 
 @app.command()
@@ -388,7 +397,10 @@ def paper(
 
 
 @app.command()
-def bench(what: Annotated[str, typer.Argument(help="envs or all")] = "all", as_json: Json = False) -> None:
+def bench(
+    what: Annotated[str, typer.Argument(help="envs, worlds, policy, smollm2, job or all")] = "all",
+    as_json: Json = False,
+) -> None:
     """Measure speed beside the peers, in one run."""
     from .training.bench import measure
 
@@ -396,8 +408,8 @@ def bench(what: Annotated[str, typer.Argument(help="envs or all")] = "all", as_j
     if as_json:
         _print({"rows": rows})
     else:
-        _table("bench", ["what", "value", "unit", "peer", "peer's value", "ratio"], [
-            [r["name"], f"{r['value']:,.3g}", r["unit"], r["peer"] or "", "" if r["peer_value"] is None else f"{r['peer_value']:,.3g}",
+        _table("bench", ["what", "value", "unit", "target", "peer", "peer's value", "ratio"], [
+            [r["name"], f"{r['value']:,.3g}", r["unit"], "" if r["target"] is None else f"{r['target']:,.3g}", r["peer"] or "", "" if r["peer_value"] is None else f"{r['peer_value']:,.3g}",
              "" if r["ratio"] is None else f"{r['ratio']:,.1f}"] for r in rows
         ])  # fmt: skip
 
