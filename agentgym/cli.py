@@ -149,6 +149,8 @@ def eval_(
         ],
     )
     typer.echo(f"{row['steps']['mean']:.1f} steps an episode, {row['seconds']:.1f} s")
+    if row["died"]:
+        typer.echo(f"in {row['died']} episodes the world died: they count as they stood; --out keeps the reasons")
 
 
 @app.command()
@@ -157,10 +159,13 @@ def play(
     split: str = "test",
     task: Annotated[str | None, typer.Option(help="a task's id; the split's first by default")] = None,
     out: Annotated[Path, typer.Option(help="where the episode is added")] = Path("played.jsonl.zst"),
+    web: Annotated[bool, typer.Option("--web", help="play in a browser, on pages of this machine")] = False,
+    port: Annotated[int, typer.Option(help="of --web; any free one by default")] = 0,
     set_: Set = None,
 ) -> None:
     """Play yourself; the episode is recorded."""
     from .agents.scripted import HumanAgent
+    from .agents.web import WebAgent
     from .envs import make, make_single
     from .memory import memory_maker
     from .memory.core import Turn
@@ -179,15 +184,21 @@ def play(
             return ask(turn)
         return said
 
-    typer.echo("Type a command; ? lists what is possible; Ctrl-C stops.")
-    chosen = task or world.tasks(split)[0]
-    done = rollout(
-        lambda: make(env, **kwargs), HumanAgent(ask), memory_maker("full"), [chosen], env_id=env, env_kwargs=kwargs
-    )[0]
-    append(out, done)
+    person = WebAgent(port) if web else HumanAgent(ask)
     typer.echo(
-        f"\n{done.final}\n{'Solved' if done.success else 'Not solved'} in {len(done.steps)} steps; added to {out}"
+        f"Open {person.url} ; Ctrl-C stops."
+        if isinstance(person, WebAgent)
+        else "Type a command; ? lists what is possible; Ctrl-C stops."
     )
+    chosen = task or world.tasks(split)[0]
+    done = rollout(lambda: make(env, **kwargs), person, memory_maker("full"), [chosen], env_id=env, env_kwargs=kwargs)[
+        0
+    ]
+    append(out, done)
+    outcome = f"{'Solved' if done.success else 'Not solved'} in {len(done.steps)} steps; added to {out}"
+    if isinstance(person, WebAgent):
+        person.end(done.goal, done.final, outcome)
+    typer.echo(f"\n{done.final}\n{outcome}")
 
 
 @app.command()
@@ -482,7 +493,7 @@ def paper(
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(help="envs, memory, policy, smollm2, job or all")] = "all",
+    what: Annotated[str, typer.Argument(help="envs, worlds, memory, policy, smollm2, job or all")] = "all",
     as_json: Json = False,
 ) -> None:
     """Measure speed beside the peers, in one run."""
@@ -492,8 +503,8 @@ def bench(
     if as_json:
         _print({"rows": rows})
     else:
-        _table("bench", ["what", "value", "unit", "peer", "peer's value", "ratio"], [
-            [r["name"], f"{r['value']:,.3g}", r["unit"], r["peer"] or "", "" if r["peer_value"] is None else f"{r['peer_value']:,.3g}",
+        _table("bench", ["what", "value", "unit", "target", "peer", "peer's value", "ratio"], [
+            [r["name"], f"{r['value']:,.3g}", r["unit"], "" if r["target"] is None else f"{r['target']:,.3g}", r["peer"] or "", "" if r["peer_value"] is None else f"{r['peer_value']:,.3g}",
              "" if r["ratio"] is None else f"{r['ratio']:,.1f}"] for r in rows
         ])  # fmt: skip
 

@@ -28,7 +28,7 @@ class RandomAgent:
         out = []
         for turn in turns:
             if not turn.admissible:
-                raise ValueError("agent 'random' needs admissible actions, this world lists none")
+                raise LookupError("agent 'random' needs admissible actions, this world lists none")
             rng = np.random.default_rng([self._seed, turn.episode, turn.t])
             out.append(Decision(turn.admissible[int(rng.integers(len(turn.admissible)))]))
         return out

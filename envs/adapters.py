@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from gymnasium import spaces
 
+from . import ids
 from .core import CHARSET, Info, TextEnv
 
-_FIRST_SEED = {"train": 0, "valid": 10_000_000, "test": 20_000_000}
 Beat = tuple[str, float, bool, bool, Mapping[str, Any]]
 Success = Callable[[float, Mapping[str, Any]], bool]
 Others = Callable[[str, str], str]
@@ -63,16 +63,10 @@ class AdaptedEnv(TextEnv):
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids, as `test/00003`."""
-        if split not in self._sizes:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
-        return [f"{split}/{i:05d}" for i in range(self._sizes[split])]
+        return ids.listed(split, self._sizes)
 
     def _begin(self, task: str) -> tuple[str, Info]:
-        try:
-            split, number = task.split("/")
-            seed = _FIRST_SEED[split] + int(number)
-        except (ValueError, KeyError):
-            raise ValueError(f"task {task!r}: write it as env.tasks('test') does, as 'test/00000'") from None
+        seed = ids.seed_of(task)
         self._dice.seed(seed)
         with self._dice.rolled():
             observation, info = self._peer.begin(seed)

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from . import ids
 from .core import Info, Privileged, TextEnv
 from .errors import unknown
 
@@ -21,7 +22,6 @@ LEVELS = {
     "putnext": "BabyAI-PutNextLocal-v0",
     "sequence": "BabyAI-GoToSeqS5R2-v0",
 }
-_FIRST_SEED = {"train": 0, "valid": 10_000_000, "test": 20_000_000}
 _LONGEST_PLAN = 1024
 
 
@@ -75,21 +75,11 @@ class BabyaiEnv(TextEnv):
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids, as `test/00003-putnext`."""
-        if split not in self._sizes:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
-        return [f"{split}/{i:05d}-{self._kinds[i % len(self._kinds)]}" for i in range(self._sizes[split])]
+        return ids.listed(split, self._sizes, self._kinds)
 
     def _begin(self, task: str) -> tuple[str, Info]:
-        try:
-            split, rest = task.split("/")
-            number, kind = rest.split("-", 1)
-            seed = _FIRST_SEED[split] + int(number)
-            if kind not in self._kinds:
-                raise ValueError
-        except (ValueError, KeyError):
-            raise ValueError(
-                f"task {task!r}: write it as env.tasks('test') does, as {self.tasks('test')[0]!r}"
-            ) from None
+        seed = ids.seed_of(task, self._kinds)
+        kind = task.partition("-")[2]
         import gymnasium
 
         self._grid = gymnasium.make(LEVELS.get(kind, kind), disable_env_checker=True).unwrapped

@@ -13,7 +13,8 @@ from typing import Any, Protocol, TypedDict, runtime_checkable
 import gymnasium
 from gymnasium import spaces
 
-SPLITS = ("train", "valid", "test")
+from .ids import SPLITS as SPLITS
+
 CHARSET = string.ascii_letters + string.digits + string.punctuation + " \n"
 
 
@@ -132,7 +133,11 @@ class TextEnv(gymnasium.Env[str, str]):
         return observation, dict(info)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Apply one action; `truncated` is True when the step limit, not the world, ended the episode."""
+        """Apply one action; `truncated` is True when the step limit, not the world, ended the episode.
+
+        Raises:
+            RuntimeError: the episode has ended or not begun. WorldDied, one of them: what the world runs on is gone.
+        """
         if not self._open:
             raise RuntimeError("step() after the episode ended or before reset(): call reset() first")
         observation, reward, terminated, info = self._act(action)

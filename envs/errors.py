@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -12,6 +12,21 @@ class Unknown(LookupError):
 
 class Unavailable(RuntimeError):
     """A world that this machine cannot run, and what would let it."""
+
+
+class WorldDied(RuntimeError):
+    """What a world runs on (a device, a sandbox, a browser) stopped answering; `step` may raise it in mid-episode."""
+
+
+def choice(name: str, value: str, legal: Sequence[str]) -> str:
+    """Return a setting's value that is among the legal ones.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if value not in legal:
+        raise ValueError(f"{name}={value!r}: choose one of {', '.join(legal)}")
+    return value
 
 
 def unknown(what: str, name: str, legal: Iterable[str]) -> Unknown:

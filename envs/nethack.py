@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from . import ids
 from .core import Info, TextEnv
+from .errors import choice
 
 VIEWS = ("language", "screen")
-_FIRST_SEED = {"train": 0, "valid": 10_000_000, "test": 20_000_000}
 _DEEPEST = 50
 _COMPASS = {
     "N": "north", "E": "east", "S": "south", "W": "west",
@@ -65,9 +66,7 @@ class NethackEnv(TextEnv):
         max_steps: int | None = None,
     ) -> None:
         super().__init__(max_steps=max_steps, max_length=65536)
-        if view not in VIEWS:
-            raise ValueError(f"view={view!r}: choose one of {', '.join(VIEWS)}")
-        self.view = view
+        self.view = choice("view", view, VIEWS)
         self._sizes = {"train": train, "valid": valid, "test": test}
         self.actions = commands()
         self._words = tuple(sorted(self.actions))
@@ -80,16 +79,10 @@ class NethackEnv(TextEnv):
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids, as `test/00003`."""
-        if split not in self._sizes:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
-        return [f"{split}/{i:05d}" for i in range(self._sizes[split])]
+        return ids.listed(split, self._sizes)
 
     def _begin(self, task: str) -> tuple[str, Info]:
-        try:
-            split, number = task.split("/")
-            seed = _FIRST_SEED[split] + int(number)
-        except (ValueError, KeyError):
-            raise ValueError(f"task {task!r}: write it as env.tasks('test') does, as 'test/00000'") from None
+        seed = ids.seed_of(task)
         self._nle.seed(core=seed, disp=seed, reseed=False)  # reset(seed=) would not seed the game
         seen, _ = self._nle.reset()
         self._depth, self._task = 0, task

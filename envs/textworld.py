@@ -14,9 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+from . import ids
 from .core import SPLITS, Info, Privileged, TextEnv
+from .errors import choice
 
-_FIRST_SEED = {"train": 0, "valid": 10_000_000, "test": 20_000_000}
 _GAME_FILES = (".z8", ".json")
 _INFOS = ("won", "lost", "score", "max_score", "objective", "admissible_commands", "policy_commands")
 _STATUS_LINE = re.compile(r"\n*>?[ \t]{8,}-= .*$")
@@ -67,7 +68,8 @@ class TextworldEnv(TextEnv):
         for name, value in (("rooms", rooms), ("objects", objects), ("quest", quest)):
             if value < 1:
                 raise ValueError(f"{name}={value}: needs at least 1")
-        self._size = (rooms, objects, quest, brief)
+        self._size = (rooms, objects, brief)
+        self._lengths = tuple(str(n) for n in range(1, quest + 1))
         self._sizes = {"train": train, "valid": valid, "test": test}
         self._files = None if data is None else _game_files(Path(data).expanduser())
         self._game: Any = None
@@ -77,14 +79,11 @@ class TextworldEnv(TextEnv):
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids: `test/00003-4` is a quest of four steps; with `data`, the files' names."""
-        if split not in self._sizes:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
         if self._files is not None:
-            return [name for name in self._files if name.startswith(f"{split}/")]
-        return [f"{split}/{i:05d}-{1 + i % self._size[2]}" for i in range(self._sizes[split])]
+            return [name for name in self._files if name.startswith(f"{choice('split', split, SPLITS)}/")]
+        return ids.listed(split, self._sizes, self._lengths)
 
     def _begin(self, task: str) -> tuple[str, Info]:
-        rooms, objects, quest, brief = self._size
         self._task = task
         if self._files is not None:
             if task not in self._files:
@@ -92,14 +91,8 @@ class TextworldEnv(TextEnv):
             self._kind = Path(task).stem
             self._game, self._spoken = _start(self._files[task])
         else:
-            try:
-                split, rest = task.split("/")
-                index, length = map(int, rest.split("-"))
-                if length != 1 + index % quest:
-                    raise ValueError
-                seed = _FIRST_SEED[split] + index
-            except (ValueError, KeyError):
-                raise ValueError(f"task {task!r}: write it as env.tasks('test') does, as 'test/00000-1'") from None
+            seed, length = ids.seed_of(task, self._lengths), int(task.partition("-")[2])
+            rooms, objects, brief = self._size
             self._kind = f"{length} step{'' if length == 1 else 's'}"
             self._game, self._spoken = _play(_make(seed, rooms, objects, length, brief)), False
         with _guarded():

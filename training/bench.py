@@ -19,18 +19,39 @@ from ..envs.errors import unknown
 def measure(what: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Return rows of name, value, unit, peer, peer_value, ratio."""
     parts: dict[str, Callable[[Callable[[str], None]], list[dict[str, Any]]]] = {
-        "envs": _alfworld, "memory": _memory, "policy": _policy, "smollm2": _smollm2, "job": _job,
+        "envs": _envs, "worlds": _worlds, "memory": _memory, "policy": _policy, "smollm2": _smollm2, "job": _job,
     }  # fmt: skip
     if what not in (*parts, "all"):
         raise unknown("bench", what, [*parts, "all"])
     return [row for name, run in parts.items() if what in (name, "all") for row in run(say)]
 
 
-def _row(
-    name: str, value: float, unit: str, peer: str | None = None, peer_value: float | None = None
+def row(
+    name: str,
+    value: float,
+    unit: str,
+    peer: str | None = None,
+    peer_value: float | None = None,
+    target: float | None = None,
 ) -> dict[str, Any]:
+    """Return a row; `ratio` is how much better than the peer, `target` what we set ourselves."""
     ratio = None if not peer_value else (value / peer_value if "per" in unit else peer_value / value)
-    return {"name": name, "value": value, "unit": unit, "peer": peer, "peer_value": peer_value, "ratio": ratio}
+    return {
+        "name": name, "value": value, "unit": unit, "peer": peer, "peer_value": peer_value, "ratio": ratio,
+        "target": target,
+    }  # fmt: skip
+
+
+def _envs(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    from .pace import pace
+
+    return [*_alfworld(say), *pace(say)]
+
+
+def _worlds(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    from .worlds import table
+
+    return table(say)[0]
 
 
 def _alfworld(say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -73,9 +94,9 @@ def _alfworld(say: Callable[[str], None]) -> list[dict[str, Any]]:
     except ImportError as error:
         say(f"no peer: {error}")
     return [
-        _row("alfworld step with admissible commands", rate, "steps per CPU-second", "TextWorld", peer_rate),
-        _row("alfworld reset with admissible commands", reset_ms, "ms", "TextWorld load and reset", peer_reset),
-        _row("alfworld game load", load_ms, "ms"),
+        row("alfworld step with admissible commands", rate, "steps per CPU-second", "TextWorld", peer_rate),
+        row("alfworld reset with admissible commands", reset_ms, "ms", "TextWorld load and reset", peer_reset),
+        row("alfworld game load", load_ms, "ms"),
     ]
 
 
@@ -93,8 +114,8 @@ def _policy(say: Callable[[str], None]) -> list[dict[str, Any]]:
     share = row["share_of_seconds"]
     whole = sum(share.values())
     return [
-        _row("tiny rollouts", row["episodes"] / row["seconds"], "episodes per second"),
-        _row("tiny rollouts, environment and memory", 100 * (share["env"] + share["memory"]) / whole, "% of seconds"),
+        row("tiny rollouts", row["episodes"] / row["seconds"], "episodes per second"),
+        row("tiny rollouts, environment and memory", 100 * (share["env"] + share["memory"]) / whole, "% of seconds"),
     ]
 
 
@@ -136,7 +157,7 @@ def _smollm2(say: Callable[[str], None], tokens: int = 1000, steps: int = 10) ->
     env.close()
     say(f"smollm2: {same} of {steps} choices are the same either way")
     return [
-        _row(f"smollm2 choose at {tokens} tokens of history", kept / steps, "s", "the prompt read anew", anew / steps)
+        row(f"smollm2 choose at {tokens} tokens of history", kept / steps, "s", "the prompt read anew", anew / steps)
     ]
 
 
@@ -148,6 +169,6 @@ def _job(say: Callable[[str], None]) -> list[dict[str, Any]]:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         seconds = time.monotonic() - start
     return [
-        _row("tiny, alfworld, leap --quick", seconds, "s"),
-        _row("tiny, alfworld, leap --quick: peak memory", json.loads(done.stdout)["peak_memory_mib"], "MiB"),
+        row("tiny, alfworld, leap --quick", seconds, "s"),
+        row("tiny, alfworld, leap --quick: peak memory", json.loads(done.stdout)["peak_memory_mib"], "MiB"),
     ]

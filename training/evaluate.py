@@ -78,5 +78,6 @@ def summary(trajectories: Sequence[Trajectory], *, split: str, split_hash: str, 
         "queries": mean_ci([float(sum(s.queries for s in t.steps)) for t in trajectories]),
         "invalid": mean_ci([sum(s.invalid for s in t.steps) / max(1, len(t.steps)) for t in trajectories]),
         "kinds": {k: {"n": len(v), "success": proportion(v)} for k, v in sorted(kinds.items())},
+        "died": sum("died" in t.meta for t in trajectories),
         "seconds": round(seconds, 3),
     }

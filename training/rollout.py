@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..agents.core import Agent, Decision, PrivilegedAgent
 from ..envs.core import TextEnv
+from ..envs.errors import WorldDied
 from ..memory.core import Memory, Turn
 from ..memory.trajectory import Step, Trajectory
 
@@ -57,7 +58,8 @@ def rollout(
     """Play every task once and return the trajectories in the tasks' order, whatever the batch size.
 
     An episode's number is its place in `tasks`; agents key their draws by it. An agent may have `begin(seed)` and
-    `release(episode)`. A PrivilegedAgent, and no other, is handed `env.privileged()`.
+    `release(episode)`. A PrivilegedAgent, and no other, is handed `env.privileged()`. Where a world dies in mid-episode,
+    the episode is truncated with the reason as `meta["died"]`, its last action has no effect, and the rest go on.
     """
     clock = timing if timing is not None else Timing()
     if hasattr(agent, "begin"):
@@ -81,7 +83,10 @@ def rollout(
                     continue
                 if hasattr(agent, "release"):
                     agent.release(r.number)
-                spare.append(r.env)
+                if "died" in r.info:
+                    r.env.close()
+                else:
+                    spare.append(r.env)
                 out[r.number] = done = _finish(r, agent.name, env_id, env_kwargs or {}, memory, seed)
                 clock.episodes += 1
                 if on_episode is not None:
@@ -117,7 +122,11 @@ def _decide(agent: Agent | PrivilegedAgent, running: Sequence[_Running], clock: 
 def _advance(r: _Running, decision: Decision, clock: Timing) -> bool:
     """Apply a decision; return whether the episode goes on."""
     t0 = time.perf_counter()
-    observation, reward, terminated, truncated, info = r.env.step(decision.action)
+    try:
+        observation, reward, terminated, truncated, info = r.env.step(decision.action)
+    except WorldDied as why:
+        observation, reward, terminated, truncated = f"The world stopped: {why}", 0.0, False, True
+        info = r.info | {"died": str(why)}
     t1 = time.perf_counter()
     r.steps.append(
         Step(
@@ -151,19 +160,25 @@ def _finish(r: _Running, agent: str, env_id: str, kwargs: dict[str, Any], memory
     return Trajectory(
         env=env_id, kwargs=kwargs, task=r.task, kind=str(r.info.get("kind", "")), seed=seed, goal=r.info["goal"],
         agent=agent, memory=memory, steps=tuple(r.steps), final=r.observation,
+        meta={"died": r.info["died"]} if "died" in r.info else {},
     )  # fmt: skip
 
 
 def replay(world: TextEnv | TeamEnv, trajectory: Trajectory) -> list[str]:
-    """Re-execute a trajectory and return every difference, in words; an empty list means byte for byte the same."""
+    """Re-execute a trajectory and return every difference, in words; an empty list means byte for byte the same.
+
+    Of an episode whose world died, the last step is left out.
+    """
     if not isinstance(world, TextEnv):
         from .team import replay as replay_team
 
         return replay_team(world, trajectory)
     env: TextEnv = world
+    died = "died" in trajectory.meta
+    steps = trajectory.steps[:-1] if died else trajectory.steps
     observation, info = env.reset(seed=trajectory.seed, options={"task": trajectory.task})
     faults = []
-    for t, step in enumerate(trajectory.steps):
+    for t, step in enumerate(steps):
         if observation != step.observation:
             faults.append(f"step {t}: observation {observation[:60]!r}, recorded {step.observation[:60]!r}")
         if info.get("admissible") != step.admissible:
@@ -174,9 +189,9 @@ def replay(world: TextEnv | TeamEnv, trajectory: Trajectory) -> list[str]:
         if now != then:
             faults.append(f"step {t}: (reward, terminated, truncated, success, score) {now}, recorded {then}")
         if terminated or truncated:
-            if t + 1 < len(trajectory.steps):
-                faults.append(f"step {t}: the episode ended, {len(trajectory.steps) - t - 1} steps are left")
+            if t + 1 < len(steps):
+                faults.append(f"step {t}: the episode ended, {len(steps) - t - 1} steps are left")
             break
-    if observation != trajectory.final:
+    if observation != (trajectory.steps[-1].observation if died else trajectory.final):
         faults.append("the final observation differs")
     return faults

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-from ..core import Info, Privileged, Searcher, TextEnv
+from .. import ids
+from ..core import SPLITS, Info, Privileged, Searcher, TextEnv
+from ..errors import choice
 from . import generate
 from .engine import Engine
 from .game import KINDS, TASK_TYPES, Game, load
@@ -22,12 +23,6 @@ BACKENDS = ("native", "textworld")
 DIALECTS = ("0.4", "0.3")
 GOALS = ("templated", "human")
 _FOLDERS = {"train": "train", "valid": "valid_seen", "test": "valid_unseen"}
-
-
-def _choice(name: str, value: str, legal: Sequence[str]) -> str:
-    if value not in legal:
-        raise ValueError(f"{name}={value!r}: choose one of {', '.join(legal)}")
-    return value
 
 
 class AlfworldEnv(TextEnv):
@@ -72,13 +67,13 @@ class AlfworldEnv(TextEnv):
         max_steps: int = 50,
     ) -> None:
         super().__init__(max_steps=max_steps)
-        self.games = _choice("games", games, GAMES)
-        self.backend = _choice("backend", backend, BACKENDS)
-        self.dialect = _choice("dialect", dialect, DIALECTS)
-        self.goals = _choice("goals", goals, GOALS)
+        self.games = choice("games", games, GAMES)
+        self.backend = choice("backend", backend, BACKENDS)
+        self.dialect = choice("dialect", dialect, DIALECTS)
+        self.goals = choice("goals", goals, GOALS)
         if goals == "human" and games == "generated":
             raise ValueError("goals='human': only official games have them; add games='official'")
-        self.placement = _choice("placement", placement, generate.PLACEMENTS)
+        self.placement = choice("placement", placement, generate.PLACEMENTS)
         if games_seed < 0:
             raise ValueError(f"games_seed={games_seed}: needs 0 or more")
         self.games_seed = games_seed
@@ -90,11 +85,9 @@ class AlfworldEnv(TextEnv):
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids: `test/00003-heat` for generated games, the official folder's name for official ones."""
-        if split not in self._sizes:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
         if self._root is not None:
-            return list(_official(self._root, split))
-        return [f"{split}/{i:05d}-{KINDS[i % len(KINDS)]}" for i in range(self._sizes[split])]
+            return list(_official(self._root, choice("split", split, SPLITS)))
+        return ids.listed(split, self._sizes, KINDS)
 
     def split_hash(self, split: str) -> str:
         """Return a short hash of a split's tasks; games of another seed or placement have another."""
@@ -109,17 +102,7 @@ class AlfworldEnv(TextEnv):
             if split not in _FOLDERS or task not in _official(self._root, split):
                 raise ValueError(f"task {task!r}: not one of {self._root}; env.tasks('test') lists them")
             return _load_official(_official(self._root, split)[task], self.goals == "human")
-        try:
-            split, rest = task.split("/")
-            number, kind = rest.split("-")
-            index = int(number)
-            if kind != KINDS[index % len(KINDS)]:
-                raise ValueError
-            return _game_of(split, index, self.games_seed, self.placement)
-        except ValueError:
-            raise ValueError(
-                f"task {task!r}: write it as env.tasks('test') does, for example 'test/00003-heat'"
-            ) from None
+        return _game_of(*ids.read(task, KINDS), self.games_seed, self.placement)
 
     def _begin(self, task: str) -> tuple[str, Info]:
         game = self._game(task)

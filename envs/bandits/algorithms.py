@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.random import Generator
 
+from ..errors import choice
 from .engine import Counts, Floats, Ints, Policy
 
 
@@ -138,8 +139,7 @@ def algorithm(name: str, sd: float | None) -> Policy:
     Raises:
         ValueError: the name is none of ours, or the algorithm is for 0/1 rewards only.
     """
-    if name not in ALGORITHMS:
-        raise ValueError(f"expert={name!r}: choose one of {', '.join(ALGORITHMS)}")
+    choice("expert", name, list(ALGORITHMS))
     if name == "kl-ucb" and sd is not None:
         raise ValueError("expert='kl-ucb': it is for rewards of 0 and 1; for real rewards choose ucb or thompson")
     return ALGORITHMS[name](sd)

@@ -8,12 +8,14 @@ from typing import cast
 
 import numpy as np
 
+from .. import ids
 from ..core import CHARSET, SPLITS, Info, Privileged, Searcher, TextEnv
+from ..errors import choice
 from . import contextual, contextual_text, movielens, suites, views
 from .contextual import CONTEXTUAL, Ridge, ridge
 from .contextual_text import ContextualSearcher
 from .engine import Floats
-from .env import UNREADABLE, choice
+from .env import UNREADABLE
 
 VIEWS = ("RH", "AG")
 
@@ -97,8 +99,7 @@ class ContextualBanditEnv(TextEnv):
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids: `test/00003-lowrank-5`."""
-        choice("split", split, SPLITS)
-        return [f"{split}/{i:05d}-{self.family}" for i in range(self._sizes[split])]
+        return ids.listed(split, self._sizes, (self.family,))
 
     def split_hash(self, split: str) -> str:
         """Return a short hash of a split's tasks; whatever makes another world makes another hash."""
@@ -106,11 +107,8 @@ class ContextualBanditEnv(TextEnv):
         return hashlib.sha256(f"{super().split_hash(split)} {made}".encode()).hexdigest()[:12]
 
     def _draw(self, task: str) -> Users:
-        split, _, rest = task.partition("/")
-        number, _, family = rest.partition("-")
-        if split not in SPLITS or not number.isdecimal() or len(number) != 5 or family != self.family:
-            raise ValueError(f"task {task!r}: write it as {self.tasks('test')[0]!r}; see env.tasks('test')")
-        streams = suites.streams(self.world_seed, [SPLITS.index(split), int(number)])
+        split, index = ids.read(task, (self.family,))
+        streams = suites.streams(self.world_seed, [SPLITS.index(split), index])
         world, luck, spare = (np.random.default_rng(s) for s in streams)
         films = self._films
         if self.ratings is None:

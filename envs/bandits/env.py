@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 
-from ..core import SPLITS, Info, Privileged, Searcher, TextEnv
+from .. import ids
+from ..core import Info, Privileged, Searcher, TextEnv
+from ..errors import choice
 from . import engine, suites, views
 from .algorithms import ALGORITHMS
 from .engine import Bandits, Play
 from .searcher import BanditSearcher
 
 UNREADABLE = "That is none of the choices, so one was taken at random."
-
-
-def choice(name: str, value: str, legal: Sequence[str]) -> str:
-    """Return a value that is among the legal ones, or raise."""
-    if value not in legal:
-        raise ValueError(f"{name}={value!r}: choose one of {', '.join(legal)}")
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +102,7 @@ class BanditEnv(TextEnv):
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids: `test/00003-gaussian-easy-2-video`."""
-        choice("split", split, SPLITS)
-        return suites.names(self.suite, split, self._sizes[split])
+        return ids.listed(split, self._sizes, suites.names(self.suite))
 
     def split_hash(self, split: str) -> str:
         """Return a short hash of a split's tasks; another world seed or horizon has another."""

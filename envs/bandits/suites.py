@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import cycle, islice, product
+from itertools import product
 
 import numpy as np
 
+from .. import ids
 from ..core import SPLITS
+from ..errors import choice
 from . import engine
 from .engine import Bandits
 
@@ -72,18 +74,16 @@ def families(suite: str) -> tuple[Family, ...]:
     Raises:
         ValueError: there is no such suite.
     """
-    if suite not in SUITES:
-        raise ValueError(f"suite={suite!r}: choose one of {', '.join(SUITES)}")
-    return SUITES[suite]
+    return SUITES[choice("suite", suite, list(SUITES))]
 
 
-def names(suite: str, split: str, size: int) -> list[str]:
-    """Return task ids; the families take turns.
+def names(suite: str) -> tuple[str, ...]:
+    """Return the families' names.
 
-    >>> names("hardcore", "test", 2)
-    ['test/00000-bernoulli-hard-20-video', 'test/00001-bernoulli-hard-20-clothes']
+    >>> names("hardcore")
+    ('bernoulli-hard-20-video', 'bernoulli-hard-20-clothes')
     """
-    return [f"{split}/{i:05d}-{f.name}" for i, f in enumerate(islice(cycle(families(suite)), size))]
+    return tuple(f.name for f in families(suite))
 
 
 def parse(suite: str, task: str) -> tuple[Family, list[int]]:
@@ -92,16 +92,8 @@ def parse(suite: str, task: str) -> tuple[Family, list[int]]:
     Raises:
         ValueError: the id is not one of the suite's.
     """
-    known = families(suite)
-    split, _, rest = task.partition("/")
-    number, _, name = rest.partition("-")
-    if split in SPLITS and number.isdecimal() and len(number) == 5:
-        family = known[int(number) % len(known)]
-        if family.name == name:
-            return family, [SPLITS.index(split), int(number)]
-    raise ValueError(
-        f"task {task!r}: suite {suite!r} writes it as {names(suite, 'test', 1)[0]!r}; see env.tasks('test')"
-    )
+    split, index = ids.read(task, names(suite))
+    return families(suite)[index % len(families(suite))], [SPLITS.index(split), index]
 
 
 def streams(world_seed: int, key: list[int]) -> list[np.random.SeedSequence]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import choice
 from .algorithms import bonus
 
 VIEWS = ("RH", "SH", "AG")
@@ -45,9 +46,7 @@ def scenario(name: str, arms: int) -> Scenario:
         ValueError: there is no such scenario, or it has not so many names.
     """
     told = {k: v for k, v in _data().items() if isinstance(v, dict)}
-    if name not in told:
-        raise ValueError(f"scenario={name!r}: choose one of {', '.join(told)}")
-    row = told[name]
+    row = told[choice("scenario", name, list(told))]
     letters = [*ascii_uppercase, *(a + b for a in ascii_uppercase for b in ascii_uppercase)]
     every = row["names"] or letters
     if not 2 <= arms <= len(every):

@@ -10,6 +10,7 @@ from typing import cast
 
 from gymnasium import spaces
 
+from .. import ids
 from ..core import CHARSET, Info, Privileged, TextEnv
 from ..plain import plain
 from . import generate
@@ -75,23 +76,15 @@ class BashEnv(TextEnv):
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids, such as `test/00003-edit`."""
-        if split not in self._sizes:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
-        return [f"{split}/{i:05d}-{KINDS[i % len(KINDS)]}" for i in range(self._sizes[split])]
+        return ids.listed(split, self._sizes, KINDS)
 
     def split_hash(self, split: str) -> str:
         """Return a short hash of a split's tasks; tasks of another seed have another."""
         base = super().split_hash(split)
         return hashlib.sha256(f"{base} {self.tasks_seed}".encode()).hexdigest()[:12] if self.tasks_seed else base
 
-    def _find(self, task: str) -> Task:
-        found = re.fullmatch(r"(train|valid|test)/(\d{5,7})-([a-z]+)", task)
-        if not found or found[3] != KINDS[int(found[2]) % len(KINDS)]:
-            raise ValueError(f"task {task!r}: write it as env.tasks('test') does, for example 'test/00003-edit'")
-        return generate.make(found[1], int(found[2]), self.tasks_seed)
-
     def _begin(self, task: str) -> tuple[str, Info]:
-        self._task, self._id = self._find(task), task
+        self._task, self._id = generate.make(*ids.read(task, KINDS), self.tasks_seed), task
         self._folder, self._output, self._submitted = ROOT, "", False
         self._set(self._task.tree)
         return f"{_LINE}\nTask: {self._task.text}", self._info(0.0)

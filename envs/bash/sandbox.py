@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import Unavailable
+from ..errors import Unavailable, WorldDied
 from .tree import EPOCH, TooLarge, Tree, read, write
 
 ROOT = "/testbed"
@@ -78,7 +78,7 @@ def require() -> None:
     try:
         done = sandbox.run("echo works", ROOT)
         works, said = (done.code, done.output) == (0, "works\n"), done.output
-    except OSError as error:
+    except WorldDied as error:
         works, said = False, str(error)
     finally:
         sandbox.close()
@@ -119,6 +119,9 @@ class Sandbox:
         """Run a command in a folder of the work tree; a command that was killed or filled the tree leaves it as it was.
 
         What it changed is dated `now` minutes after the start.
+
+        Raises:
+            WorldDied: the command could not even be started.
         """
         output, place = os.memfd_create("output"), os.memfd_create("place")
         try:
@@ -127,6 +130,8 @@ class Sandbox:
             if code == 137 and time.monotonic() - started >= self._seconds:
                 stopped = f"stopped after {self._seconds} seconds"
             text, left = (_text(handle) for handle in (output, place))
+        except OSError as error:
+            raise WorldDied(f"no command starts in bubblewrap any more: {error}") from error
         finally:
             os.close(output)
             os.close(place)

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import ids
 from ..core import SPLITS, Privileged
+from ..errors import WorldDied
 from .core import CLAIMS, Element, Event, Screen, Verdict
 from .judge import same
 
@@ -27,8 +29,8 @@ _KEYS = {"back": 4, "home": 3, "enter": 66}
 _SELECT_ALL_AND_DELETE = ("input keycombination 113 29", "input keyevent 67")
 
 
-class AdbError(ConnectionError):
-    """The adb server refused, or there is none."""
+class AdbError(WorldDied):
+    """The adb server or its device refused, fell silent, or is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,10 @@ class AdbConnection:
                 return b"".join(parts)
         except ConnectionRefusedError:
             raise AdbError(f"no adb server at {self.address[0]}:{self.address[1]}: run `adb start-server`") from None
+        except OSError as error:
+            raise AdbError(
+                f"the adb server fell silent during {command!r} ({error}); `adb devices` lists what is there"
+            ) from None
 
     def text(self, command: str) -> str:
         """Return what a shell command prints, stripped."""
@@ -97,7 +103,10 @@ def read_dump(xml: str) -> Screen:
     found = re.search(r"<hierarchy.*</hierarchy>|<hierarchy[^>]*/>", xml, re.DOTALL)
     if found is None:
         raise AdbError(f"uiautomator gave no hierarchy but {xml.strip()[:80]!r}: is the screen on and still?")
-    root = ET.fromstring(found[0])
+    try:
+        root = ET.fromstring(found[0])
+    except ET.ParseError as error:
+        raise AdbError(f"uiautomator gave a broken hierarchy ({error}): is the screen on and still?") from None
     out: list[Element] = []
     scrolls = False
 
@@ -170,16 +179,14 @@ class AdbBackend:
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids."""
-        if split not in SPLITS:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
-        return [f"{split}/{i:05d}" for i in range(len(self._tasks.get(split, ())))]
+        return ids.listed(split, {s: len(self._tasks.get(s, ())) for s in SPLITS})
 
     def begin(self, task: str) -> str:
         """Run the task's commands and go home."""
-        split, _, number = task.partition("/")
-        if task not in (self.tasks(split) if split in SPLITS else ()):
-            raise ValueError(f"task {task!r}: write it as env.tasks('test') does, for example 'test/00000'")
-        self._task = self._tasks[split][int(number)]
+        split, index = ids.read(task)
+        if index >= len(self._tasks.get(split, ())):
+            raise ValueError(f"task {task!r}: {split} has {len(self._tasks.get(split, ()))} tasks")
+        self._task = self._tasks[split][index]
         self._claim = ("", "")
         for command in ("input keyevent 3", *self._task.setup):
             self.adb.run(command)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import Info, Privileged, Searcher, TextEnv
+from ..errors import choice
 from . import behaviour
 from . import noise as noises
 from .core import CLAIMS, DeviceBackend, Screen, Verdict
@@ -78,8 +79,7 @@ class DeviceEnv(TextEnv):
             if one not in LEVELS:
                 raise ValueError(f"level={level!r}: choose all, or some of {', '.join(LEVELS)} with commas between")
         for name, value, legal in (("noise", noise, NOISES), ("finish", finish, FINISHES)):
-            if value not in legal:
-                raise ValueError(f"{name}={value!r}: choose one of {', '.join(legal)}")
+            choice(name, value, legal)
         for name, seed in (("noise_seed", noise_seed), ("tasks_seed", tasks_seed)):
             if seed < 0:
                 raise ValueError(f"{name}={seed}: needs 0 or more")

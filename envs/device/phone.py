@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import SPLITS, Privileged
+from ..errors import choice
 from . import noise as noises
 from .apps import book
 from .core import CLAIMS, Event, Screen, Verdict
@@ -119,9 +120,7 @@ class Phone:
 
     def tasks(self, split: str) -> tuple[str, ...]:
         """Return ids such as `test/00003-L3-edit_contact`; the templates take turns."""
-        if split not in SPLITS:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
-        return self._ids[split]
+        return self._ids[choice("split", split, SPLITS)]
 
     def begin(self, task: str) -> str:
         """Set the phone to the start of a task."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from .. import ids
 from ..core import SPLITS
 from ..errors import unknown
 from .grade import UNREAD, Grade, answer_part
@@ -37,16 +38,15 @@ class ReasoningGym:
 
     def tasks(self, split: str) -> list[str]:
         """Return ids such as `test/00003-leg_counting`."""
-        return [f"{split}/{i:05d}-{self._name}" for i in range(len(self._sets[split]))]
+        return ids.listed(split, {s: len(d) for s, d in self._sets.items()}, (self._name,))
 
     def problem(self, task: str) -> Problem:
         """Return the problem of an id."""
-        split, _, rest = task.partition("/")
-        number, _, name = rest.partition("-")
-        if split not in SPLITS or name != self._name or not number.isdecimal() or int(number) >= len(self._sets[split]):
-            raise ValueError(f"task {task!r}: write it as 'test/00000-{self._name}'; see env.tasks('test')")
+        split, index = ids.read(task, (self._name,))
         data = self._sets[split]
-        entry = data[int(number)]
+        if index >= len(data):
+            raise ValueError(f"task {task!r}: {split} has {len(data)} problems")
+        entry = data[index]
 
         def grade(answer: str, reply: str) -> Grade:
             said = answer_part(reply)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..core import SPLITS
+from .. import ids
 from .grade import boxed, grade_latex, grade_number
 from .problems import Problem
 
@@ -58,15 +58,14 @@ class Files:
 
     def tasks(self, split: str) -> list[str]:
         """Return ids such as `test/00003-gsm8k`."""
-        return [f"{split}/{i:05d}-{self._name}" for i in range(len(self._problems[split]))]
+        return ids.listed(split, {s: len(p) for s, p in self._problems.items()}, (self._name,))
 
     def problem(self, task: str) -> Problem:
         """Return the problem of an id."""
-        split, _, rest = task.partition("/")
-        number, _, name = rest.partition("-")
-        if split in SPLITS and name == self._name and number.isdecimal() and int(number) < len(self._problems[split]):
-            return self._problems[split][int(number)]
-        raise ValueError(f"task {task!r}: write it as 'test/00000-{self._name}'; see env.tasks('test')")
+        split, index = ids.read(task, (self._name,))
+        if index >= len(self._problems[split]):
+            raise ValueError(f"task {task!r}: {split} has {len(self._problems[split])} problems")
+        return self._problems[split][index]
 
     def alphabet(self) -> str:
         """Return every character of the questions."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
-from ..core import SPLITS
+from .. import ids
+from ..errors import choice
 from .families import FAMILIES, LEVELS
 from .grade import Grade, Grader, grade_number
 
@@ -64,34 +65,25 @@ class Procedural:
     """Problems made by rule. family: one name, or `mixed` for all but `guess`, in turn; level: 1 to 5, or None for 1 to 3."""
 
     def __init__(self, family: str, level: int | None, seed: int, sizes: dict[str, int]) -> None:
-        legal = ["mixed", *FAMILIES]
-        if family not in legal:
-            raise ValueError(f"family={family!r}: choose one of {', '.join(legal)}")
+        choice("family", family, ["mixed", *FAMILIES])
         if level is not None and level not in LEVELS:
             raise ValueError(f"level={level}: choose one of {', '.join(map(str, LEVELS))}, or None for 1 to 3 in turn")
         if seed < 0:
             raise ValueError(f"seed={seed}: needs 0 or more")
         self._seed, self._sizes = seed, sizes
-        self._families = [n for n, f in FAMILIES.items() if f.public] if family == "mixed" else [family]
-        self._levels = LEVELS[:3] if level is None else (level,)
-
-    def _name(self, index: int) -> tuple[str, int]:
-        family = self._families[index % len(self._families)]
-        return family, self._levels[index // len(self._families) % len(self._levels)]
+        families = [n for n, f in FAMILIES.items() if f.public] if family == "mixed" else [family]
+        levels = LEVELS[:3] if level is None else (level,)
+        self._kinds = [f"{name}-{n}" for n in levels for name in families]
 
     def tasks(self, split: str) -> list[str]:
         """Return ids such as `test/00003-sequence-1`."""
-        return [f"{split}/{i:05d}-{f}-{n}" for i in range(self._sizes[split]) for f, n in [self._name(i)]]
+        return ids.listed(split, self._sizes, self._kinds)
 
     def problem(self, task: str) -> Problem:
         """Return the problem of an id."""
-        split, _, rest = task.partition("/")
-        number, _, name = rest.partition("-")
-        if split in SPLITS and number.isdecimal() and len(number) == 5:
-            family, level = self._name(int(number))
-            if name == f"{family}-{level}":
-                return make_problem(self._seed, split, int(number), family, level)
-        raise ValueError(f"task {task!r}: write it as {self.tasks('test')[0]!r}; see env.tasks('test')")
+        split, index = ids.read(task, self._kinds)
+        family, level = self._kinds[index % len(self._kinds)].split("-")
+        return make_problem(self._seed, split, index, family, int(level))
 
     def alphabet(self) -> str:
         """Return nothing: rules write ASCII."""

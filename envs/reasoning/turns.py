@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from ..core import CHARSET, Info, TextEnv
+from ..errors import choice
 from .grade import UNREAD, Grade
 
 FEEDBACK = ("graded", "retry", "blind")
@@ -49,10 +50,8 @@ class Attempts(TextEnv):
     def __init__(self, *, turns: int, feedback: str, max_length: int = 1 << 15, charset: str = CHARSET) -> None:
         if turns < 1:
             raise ValueError(f"turns={turns}: needs at least 1")
-        if feedback not in FEEDBACK:
-            raise ValueError(f"feedback={feedback!r}: choose one of {', '.join(FEEDBACK)}")
         super().__init__(max_steps=turns, max_length=max_length, charset=charset)
-        self.turns, self.feedback = turns, feedback
+        self.turns, self.feedback = turns, choice("feedback", feedback, FEEDBACK)
         self._posed: Posed | None = None
         self._attempt = 0
 

@@ -9,7 +9,9 @@ from typing import cast
 
 from gymnasium import spaces
 
-from ..core import CHARSET, Info, Privileged, Searcher, TextEnv
+from .. import ids
+from ..core import CHARSET, SPLITS, Info, Privileged, Searcher, TextEnv
+from ..errors import choice
 from ..plain import plain
 from . import generate, load
 from .database import Database, Result
@@ -72,13 +74,12 @@ class SqlEnv(TextEnv):
         max_steps: int = 10,
     ) -> None:
         super().__init__(max_steps=max_steps)
-        if questions not in QUESTIONS:
-            raise ValueError(f"questions={questions!r}: choose one of {', '.join(QUESTIONS)}")
         if rows < 1:
             raise ValueError(f"rows={rows}: needs at least 1")
         if questions_seed < 0:
             raise ValueError(f"questions_seed={questions_seed}: needs 0 or more")
-        self.questions, self.rows, self.questions_seed = questions, rows, questions_seed
+        self.questions = choice("questions", questions, QUESTIONS)
+        self.rows, self.questions_seed = rows, questions_seed
         self.action_space = spaces.Text(max_length=2048, min_length=0, charset=CHARSET)
         self._sizes = {"train": train, "valid": valid, "test": test}
         self._loaded = None if questions == "generated" else load.load(questions, data)
@@ -91,11 +92,9 @@ class SqlEnv(TextEnv):
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids: `test/00003-extra` for generated questions, `test/pets_1-00012` for loaded ones."""
-        if split not in self._sizes:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
         if self._loaded is not None:
-            return list(self._loaded.questions[split])
-        return [f"{split}/{i:05d}-{LEVELS[i % len(LEVELS)]}" for i in range(self._sizes[split])]
+            return list(self._loaded.questions[choice("split", split, SPLITS)])
+        return ids.listed(split, self._sizes, LEVELS)
 
     def split_hash(self, split: str) -> str:
         """Return a short hash of a split's tasks; questions of another seed have another."""
@@ -105,15 +104,12 @@ class SqlEnv(TextEnv):
         return hashlib.sha256(f"{base} {self.questions_seed}".encode()).hexdigest()[:12]
 
     def _find(self, task: str) -> Question:
-        split = task.split("/", 1)[0]
         if self._loaded is not None:
+            split = task.split("/", 1)[0]
             if task not in self._loaded.questions.get(split, {}):
                 raise ValueError(f"task {task!r}: not one of {self.questions}; env.tasks('test') lists them")
             return self._loaded.questions[split][task]
-        found = re.fullmatch(r"(train|valid|test)/(\d{5,7})-([a-z]+)", task)
-        if not found or found[3] != LEVELS[int(found[2]) % len(LEVELS)]:
-            raise ValueError(f"task {task!r}: write it as env.tasks('test') does, for example 'test/00003-extra'")
-        return generate.make(split, int(found[2]), self.questions_seed)
+        return generate.make(*ids.read(task, LEVELS), self.questions_seed)
 
     def _database(self, name: str) -> Database:
         """Return a database, open; the least recently used of more than `_OPEN` is closed."""

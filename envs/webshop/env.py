@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from typing import cast
 
-from ..core import CHARSET, Info, Privileged, Searcher, TextEnv
+from .. import ids
+from ..core import CHARSET, SPLITS, Info, Privileged, Searcher, TextEnv
+from ..errors import choice
 from . import nouns as tagging
 from .browse import State, clickables, follow
 from .goals import Goal
@@ -18,13 +19,7 @@ from .searcher import WebShopSearcher
 from .shop import GOALS, Shop, data_folder, generated, official
 
 CATALOGUES = ("generated", "official")
-PRODUCTS = 2500
-
-
-def _choice(name: str, value: str, legal: Sequence[str]) -> str:
-    if value not in legal:
-        raise ValueError(f"{name}={value!r}: choose one of {', '.join(legal)}")
-    return value
+PRODUCTS = 5000
 
 
 class WebShopEnv(TextEnv):
@@ -49,7 +44,7 @@ class WebShopEnv(TextEnv):
     True
 
     catalogue: `generated`, or `official` from the folder `data` (default: the variable AGENTGYM_WEBSHOP_DATA). products:
-    how many, 2500 generated ones, or the first of the official ones, default all. goals: `human`, or `synthetic`
+    how many, 5000 generated ones, or the first of the official ones, default all. goals: `human`, or `synthetic`
     (official only). mode: `text_rich` or `text`. catalogue_seed: of made-up goods and of prices. compat: keeps two faults
     of the original, named options that cannot be met and ceilings that depend on all others. nouns: how titles are
     compared, `rule`, or `spacy` (extra [webshop-spacy]). show_attributes: an `attributes` page. train, valid, test: how
@@ -75,10 +70,10 @@ class WebShopEnv(TextEnv):
         test: int = 200,
         max_steps: int = 20,
     ) -> None:
-        self.catalogue = _choice("catalogue", catalogue, CATALOGUES)
-        self.goals = _choice("goals", goals, GOALS)
-        self.mode = _choice("mode", mode, MODES)
-        self.nouns = _choice("nouns", nouns, tagging.TAGGERS)
+        self.catalogue = choice("catalogue", catalogue, CATALOGUES)
+        self.goals = choice("goals", goals, GOALS)
+        self.mode = choice("mode", mode, MODES)
+        self.nouns = choice("nouns", nouns, tagging.TAGGERS)
         if goals == "synthetic" and catalogue == "generated":
             raise ValueError("goals='synthetic': only official files have them; add catalogue='official'")
         if products is not None and products < 1:
@@ -105,11 +100,9 @@ class WebShopEnv(TextEnv):
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids, such as `test/00003`."""
-        if split not in self._sizes:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
         if self.catalogue == "official":
-            return list(self.shop.splits[split])
-        return [f"{split}/{i:05d}" for i in range(self._sizes[split])]
+            return list(self.shop.splits[choice("split", split, SPLITS)])
+        return ids.listed(split, self._sizes)
 
     def split_hash(self, split: str) -> str:
         """Return a short hash of what a split asks for, so that another catalogue has another."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agentgym.envs import Unavailable, listing, make
+from agentgym.envs import Unavailable, WorldDied, listing, make
 from agentgym.envs.bash import BashEnv, generate, sandbox
 from agentgym.envs.bash.reward import reward, similarity
 from agentgym.envs.bash.sandbox import Sandbox
@@ -239,6 +239,16 @@ def test_bad_text_is_invalid_and_never_raises(text: str) -> None:
     env.close()
 
 
+@sandboxed
+def test_a_sandbox_that_is_gone_in_mid_episode_is_a_death_of_the_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = make("bash")
+    env.reset(options={"task": "test/00000-count"})
+    monkeypatch.setattr(sandbox, "_bwrap", lambda: "/nowhere/bwrap")
+    with pytest.raises(WorldDied, match="no command starts in bubblewrap any more"):
+        env.step("ls")
+    env.close()
+
+
 def test_without_bubblewrap_nothing_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     for cached in (sandbox._bwrap, sandbox.require):
@@ -323,5 +333,5 @@ def test_no_two_files_of_a_tree_share_a_length_or_a_name() -> None:
 def test_errors_name_the_value_and_the_fix() -> None:
     with pytest.raises(ValueError, match="seconds=0"):
         make("bash", seconds=0)
-    with pytest.raises(ValueError, match="test/00003-edit"):
+    with pytest.raises(ValueError, match="test/00000-count"):
         make("bash").reset(options={"task": "test/00003-count"})

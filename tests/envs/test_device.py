@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from agentgym.envs import make
+from agentgym.agents.scripted import ReplayAgent
+from agentgym.envs import WorldDied, make
 from agentgym.envs.check import check
 from agentgym.envs.device import DeviceEnv, Element, Event, Screen, grammar
 from agentgym.envs.device.adb import AdbBackend, AdbConnection, AdbError, AdbTask, read_dump
@@ -22,6 +23,9 @@ from agentgym.envs.device.phone import Phone
 from agentgym.envs.device.searcher import read_screen
 from agentgym.envs.device.tasks import make as make_task
 from agentgym.envs.device.tasks import templates
+from agentgym.memory import memory_maker
+from agentgym.training.evaluate import summary
+from agentgym.training.rollout import replay, rollout
 from fake_adb import FakeAdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -396,6 +400,39 @@ def test_adb_faults_are_named(android: tuple[FakeAdb, DeviceEnv]) -> None:
         AdbConnection(port=server.port).run("echo")
     with pytest.raises(AdbError, match="no hierarchy"):
         read_dump("ERROR: could not get idle state.")
+
+
+def test_a_device_that_dies_truncates_its_episode_and_the_run_goes_on(
+    android: tuple[FakeAdb, DeviceEnv],
+) -> None:
+    server, env = android
+    made: list[DeviceEnv] = []
+
+    def make_env() -> DeviceEnv:
+        made.append(DeviceEnv(backend=env.backend, max_steps=3))
+        return made[-1]
+
+    server.silent_at = "keyevent 4"  # the first "back"
+    agent = ReplayAgent({n: ("wait", "back", "wait") for n in range(3)})
+    died, *others = rollout(make_env, agent, memory_maker("full"), ["test/00000"] * 3, env_id="device", batch=1)
+    assert [len(t.steps) for t in (died, *others)] == [2, 3, 3]
+    last = died.steps[-1]
+    assert (last.action, last.reward, last.terminated, last.truncated, last.success) == (
+        "back",
+        0.0,
+        False,
+        True,
+        False,
+    )
+    assert died.meta == {"died": "the adb server closed the connection"}
+    assert died.final == "The world stopped: the adb server closed the connection"
+    assert [t.meta for t in others] == [{}, {}] and len(made) == 2  # what died is not used again
+    row = summary([died, *others], split="test", split_hash="", seconds=0.0)
+    assert (row["episodes"], row["died"]) == (3, 1)
+    assert replay(env, died) == []
+    server.silent_at = "uiautomator"
+    with pytest.raises(WorldDied, match="closed the connection"):
+        env.reset(options={"task": "test/00000"})
 
 
 def test_a_dump_is_read_by_what_can_be_tapped() -> None:

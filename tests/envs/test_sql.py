@@ -221,7 +221,7 @@ def test_every_pattern_and_level_occurs_and_questions_vary() -> None:
 def test_errors_name_the_value_and_the_fix(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="generated, spider, intercode"):
         make("sql", questions="wikisql")
-    with pytest.raises(ValueError, match="test/00003-extra"):
+    with pytest.raises(ValueError, match="test/00000-easy"):
         make("sql").reset(options={"task": "test/00003-easy"})
     with pytest.raises(FileNotFoundError, match="env.data=FOLDER"):
         make("sql", questions="spider")

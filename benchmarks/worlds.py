@@ -1,0 +1,133 @@
+"""Measure scripted agents and speed in every world, and write docs/worlds.md from what was found.
+
+    python benchmarks/worlds.py                 runs both, some minutes, into benchmarks/results/worlds.json
+    python benchmarks/worlds.py --page          writes only the page again, from the results that lie there
+
+The same rows come from `agentgym bench worlds` and `agentgym bench envs`. Peers are measured where they are installed.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "worlds.md"
+AGENTS = ("oracle", "searcher", "random")
+
+
+def run(seed: int, episodes: int) -> dict[str, Any]:
+    """Return what both tables hold, and where it was found."""
+    from agentgym.training.bench import measure
+    from agentgym.training.worlds import table
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
+    rows, left_out = table(say, episodes, seed)
+    return {
+        "command": " ".join(["python", "benchmarks/worlds.py", *sys.argv[1:]]), "seed": seed,
+        "date": datetime.now(UTC).date().isoformat(), "commit": commit.strip(), "rows": rows, "left_out": left_out,
+        "speed": measure("envs", say),
+    }  # fmt: skip
+
+
+def lines(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    """Return a table of Markdown."""
+    names = list(header)
+    return [f"| {' | '.join(r)} |" for r in (names, ["---"] * len(names), *rows)]
+
+
+def share(row: dict[str, Any]) -> str:
+    """Return a success with its interval, and the score where it says more."""
+    low, high = (100 * x for x in row["success"]["ci95"])
+    text = f"{row['value']:.0f} % [{low:.0f}, {high:.0f}]"
+    score = row["score"]["mean"]
+    return text if abs(score - row["success"]["mean"]) < 0.005 else f"{text}, score {score:.2f}"
+
+
+def number(value: float | None) -> str:
+    """Return a number to three digits."""
+    return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def speed(row: dict[str, Any]) -> list[str]:
+    """Return a line of the table of speeds; what misses its target says so."""
+    target, better = row["target"], "per" in row["unit"]
+    met = target is None or (row["value"] >= target if better else row["value"] <= target)
+    goal = "" if target is None else f"{'≥' if better else '≤'} {number(target)}{'' if met else ', missed'}"
+    peer = "" if row["peer"] is None else f"{row['peer']}: {number(row['peer_value'])}"
+    return [row["name"], number(row["value"]), row["unit"], goal, peer]
+
+
+def page(found: dict[str, Any], fuzzed: dict[str, Any]) -> str:
+    """Return docs/worlds.md."""
+    by: dict[str, dict[str, Any]] = defaultdict(dict)
+    for row in found["rows"]:
+        by[row["env"]][row["agent"]] = row
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for world, agents in found["left_out"].items():
+        for agent, why in agents.items():
+            reasons[why].append(f"`{world}` {agent}")
+    told = "seed {seed}, {date}, commit {commit}"
+    out = [
+        "# The worlds, measured", "",
+        "This page is written by `python benchmarks/worlds.py`; do not edit it.", "",
+        "## Scripted agents", "",
+        f"Success on `test` with 95 % Wilson intervals; a score beside it where episodes can be won in part. "
+        f"`{found['command']}`, {told.format(**found)}; `agentgym bench worlds` makes the same rows. The oracle is "
+        "privileged, the searcher knows what a player knows, random draws from the listed actions.", "",
+        *lines(
+            ["world", "n", *AGENTS],
+            (
+                [f"`{w}`", str(max(r["episodes"] for r in rows.values())),
+                 *(share(rows[a]) if a in rows else "" for a in AGENTS)]
+                for w, rows in by.items()
+            ),
+        ), "",
+        "Left out:", "", *(f"- {', '.join(names)}: {why}" for why, names in reasons.items()), "",
+        "## Speed", "",
+        "CPU time of one core, children included: random actions from the listed ones, tasks of `train` in order, text "
+        f"and listed actions made at every step. `agentgym bench envs`, {told.format(**found)}, on a shared machine of "
+        "two cores.", "",
+        *lines(["what", "value", "unit", "target", "peer"], map(speed, found["speed"])), "",
+        "## Strings of any kind", "",
+        f"`{fuzzed['command']}`, {told.format(**fuzzed)}: {fuzzed['strings']:,} strings, {len(fuzzed['faults'])} "
+        f"exceptions, none without an answer within a minute, {fuzzed['seconds']:,.0f} s in all.", "",
+        *lines(
+            ["world", "strings", "episodes", "meant nothing", "slowest answer, s"],
+            (
+                [f"`{w}`", f"{r['strings']:,}", f"{r['episodes']:,}", f"{r['invalid']:,}", f"{r['slowest_s']:.2f}"]
+                for w, r in fuzzed["worlds"].items()
+            ),
+        ), "",
+    ]  # fmt: skip
+    return "\n".join(out)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--episodes", type=int, default=100, help="of each world and agent, at most")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--page", action="store_true", help="measure nothing")
+    parser.add_argument("--print", action="store_true", help="print the page instead of writing it")
+    args = parser.parse_args()
+    if not args.page:
+        (RESULTS / "worlds.json").write_text(json.dumps(run(args.seed, args.episodes), indent=1) + "\n")
+    text = page(*(json.loads((RESULTS / name).read_text()) for name in ("worlds.json", "fuzz.json")))
+    if args.print:
+        print(text, end="")
+    else:
+        PAGE.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,226 @@
+"""How fast every world turns: steps a CPU-second under random actions and the cost of a reset, beside the peers' engines.
+
+Time is CPU time, that of child processes included, so that a busy machine measures the same.
+"""
+
+from __future__ import annotations
+
+import random
+import resource
+import time
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from typing import Any, cast
+
+from ..envs import TextEnv, listing, make
+from .bench import row
+
+ENOUGH_S = 1.0
+AT_LEAST = {
+    "alfworld": 20_000.0, "bash": 50.0, "device": 20_000.0, "reasoning": 20_000.0, "roco-sandwich": 20_000.0,
+    "roco-sort": 20_000.0, "roco-sweep": 20_000.0, "sql": 2_000.0, "webshop": 2_000.0,
+}  # fmt: skip
+Peer = tuple[str, float]
+
+
+def pace(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Return rows of a step and a reset for every world that is here, then those of engines and of search."""
+    rows = []
+    for world in (r["id"] for r in listing() if r["available"]):
+        say(f"{world}: steps and resets")
+        rate, reset_ms = turns(world)
+        peer = _peer(_PEERS[world]) if world in _PEERS else None
+        rows += [
+            row(f"{world} step", rate, "steps per CPU-second", *(peer or ()), target=AT_LEAST.get(world)),
+            row(f"{world} reset", reset_ms, "ms"),
+        ]
+    return [*rows, *_engines(say), *_search(say)]
+
+
+def _cpu() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def turns(world: str, **kwargs: Any) -> tuple[float, float]:
+    """Return steps a CPU-second and CPU-milliseconds a reset, over tasks of `train` in order.
+
+    Actions are drawn from those listed; where a world lists none, from its own plan. A step of a team is a joint one.
+    """
+    env, rng = make(world, **kwargs), random.Random(0)
+    env.reset(options={"task": env.tasks("test")[0]})  # what is loaded once is no part of it
+    steps = resets = 0
+    reset_s = step_s = 0.0
+    for task in cycle(env.tasks("train")):
+        start = _cpu()
+        _, first = env.reset(options={"task": task})
+        reset_s += _cpu() - start
+        alone = isinstance(env, TextEnv)
+        infos: dict[str, Any] = {"": first} if alone else first
+        plan = ("look",) if infos[next(iter(infos))]["admissible"] else cast(TextEnv, env).privileged().actions
+        start = _cpu()
+        over = False
+        for _ in range(100):
+            said = {a: rng.choice(info["admissible"] or plan) for a, info in infos.items()}
+            *_, ended, cut, told = env.step(said[""] if alone else said)  # type: ignore[arg-type]
+            steps += 1
+            over = bool(ended or cut) if alone else any(ended.values()) or any(cut.values())  # type: ignore[union-attr]
+            if over:
+                break
+            infos = {"": told} if alone else told
+        step_s, resets = step_s + _cpu() - start, resets + 1
+        if step_s + reset_s > ENOUGH_S and resets >= 3:
+            break
+    env.close()
+    return steps / max(step_s, 1e-9), 1e3 * reset_s / resets
+
+
+def _peer(run: Callable[[], Peer]) -> Peer | None:
+    try:
+        return run()
+    except ImportError:
+        return None
+
+
+def _rate(steps: Iterator[None], most: int = 3000) -> float:
+    start, n = _cpu(), 0
+    for _ in steps:
+        n += 1
+        if n >= most:
+            break
+    return n / (_cpu() - start)
+
+
+def _textworld() -> Peer:
+    env, rng = make("textworld"), random.Random(0)
+
+    def play() -> Iterator[None]:
+        for game in games:
+            state = game.reset()
+            for _ in range(50):
+                state, _, over = game.step(rng.choice(state["admissible_commands"]))
+                yield
+                if over:
+                    break
+
+    games = []
+    for task in env.tasks("train")[:20]:
+        env.reset(options={"task": task})
+        games.append(cast(Any, env)._game)
+    return "TextWorld alone", _rate(play())
+
+
+def _babyai() -> Peer:
+    import gymnasium
+
+    from ..envs.babyai import LEVELS
+
+    env, rng = gymnasium.make(LEVELS["goto"], disable_env_checker=True), random.Random(0)
+    env.reset(seed=0)
+
+    def play() -> Iterator[None]:
+        while True:
+            *_, ended, cut, _ = env.step(rng.randrange(6))
+            yield
+            if ended or cut:
+                env.reset()
+
+    return "minigrid alone", _rate(play())
+
+
+def _nethack() -> Peer:
+    from nle.env import tasks
+
+    env, rng = tasks.NetHackScore(), random.Random(0)
+    env.reset()
+
+    def play() -> Iterator[None]:
+        while True:
+            *_, ended, cut, _ = env.step(rng.randrange(env.action_space.n))
+            yield
+            if ended or cut:
+                env.reset()
+
+    return "NLE alone", _rate(play(), 10_000)
+
+
+_PEERS: dict[str, Callable[[], Peer]] = {"textworld": _textworld, "babyai": _babyai, "nethack": _nethack}
+
+
+def _engines(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Time the two engines that have no text: joint ticks of a kitchen, and bandits side by side."""
+    import numpy as np
+
+    from ..envs.bandits import algorithms, engine
+    from ..envs.overcooked.engine import Engine
+    from ..envs.overcooked.layout import load
+
+    say("overcooked and bandit: engines")
+    kitchen, rng = Engine(load("cramped_room")), random.Random(0)
+    joints = [(rng.randrange(6), rng.randrange(6)) for _ in range(20_000)]
+    state, start = kitchen.start(), _cpu()
+    for joint in joints:
+        state = kitchen.step(state, joint).state
+    ticks = len(joints) / (_cpu() - start)
+    bandits = engine.bernoulli(np.random.default_rng(0), 1000, 5, 0.5)
+    luck = engine.fresh_noise(bandits, 300, np.random.default_rng(0))
+    start = _cpu()
+    engine.play(bandits, algorithms.ucb, luck, np.random.default_rng(0))
+    pulls = 1000 * 300 / (_cpu() - start)
+    peer = _peer(lambda: _overcooked(joints))
+    return [
+        row("overcooked engine", ticks, "joint steps per CPU-second", *(peer or ()), target=200_000),
+        row("bandit engine, 1,000 at once, UCB", pulls, "steps per CPU-second", target=3_000_000),
+    ]
+
+
+def _overcooked(joints: list[tuple[int, int]]) -> Peer:
+    from overcooked.mdp import OvercookedGridworld  # type: ignore[import-not-found, unused-ignore]
+
+    moves = ((0, -1), (0, 1), (1, 0), (-1, 0), (0, 0), "interact")
+    world = OvercookedGridworld.from_layout_name("cramped_room", old_dynamics=True)
+    state, some = world.get_standard_start_state(), joints[:4000]
+    start = _cpu()
+    for one, two in some:
+        state, _ = world.get_state_transition(state, (moves[one], moves[two]))
+    return "overcooked 0.2.1", len(some) / (_cpu() - start)
+
+
+def _search(say: Callable[[str], None], products: int = 100_000, queries: int = 300) -> list[dict[str, Any]]:
+    """Time the shop's search over many products with people's instructions, and bm25s on the same texts."""
+    import numpy as np
+
+    from ..envs.webshop import catalogue
+    from ..envs.webshop.bm25 import Index
+    from ..envs.webshop.product import read_products
+
+    say(f"webshop: search among {products:,} products")
+    records, listed, asked = catalogue.generate(products, 0, {"train": queries})
+    goods = read_products(records, listed)
+    texts = [p.document for p in goods.values()]
+    said = [one["instruction"].lower() for many in asked.values() for one in many][:queries]
+    start = _cpu()
+    index = Index(list(goods), texts)
+    built = _cpu() - start
+
+    def median_ms(search: Callable[[str], object]) -> float:
+        spent = []
+        for query in said:
+            start = _cpu()
+            search(query)
+            spent.append(_cpu() - start)
+        return 1e3 * float(np.median(spent))
+
+    peer = _peer(lambda: ("bm25s, which ranks otherwise", median_ms(_bm25s(texts))))
+    return [
+        row("webshop search, 100,000 products, median", median_ms(index.search), "ms", *(peer or ()), target=5.0),
+        row("webshop index of 100,000 products", built, "s"),
+    ]
+
+
+def _bm25s(texts: list[str]) -> Callable[[str], object]:
+    import bm25s  # type: ignore[import-not-found, unused-ignore]
+
+    retriever = bm25s.BM25(k1=0.9, b=0.4)
+    retriever.index(bm25s.tokenize(texts, show_progress=False), show_progress=False)
+    return lambda q: retriever.retrieve(bm25s.tokenize(q, show_progress=False), k=50, show_progress=False)
