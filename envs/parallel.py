@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .adapters import _FIRST_SEED, Success, _need_text, solved
+from . import ids
+from .adapters import Success, _need_text, solved
 from .core import CHARSET, Info
 from .team import Infos, TeamEnv, Texts
 
@@ -48,15 +49,10 @@ class ParallelTeam(TeamEnv):
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids, as `test/00003`."""
-        if split not in self._sizes:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(self._sizes)}")
-        return [f"{split}/{i:05d}" for i in range(self._sizes[split])]
+        return ids.listed(split, self._sizes)
 
     def _begin(self, task: str) -> tuple[Texts, Infos]:
-        split, _, number = str(task).partition("/")
-        if split not in self._sizes or not number.isdigit():
-            raise ValueError(f"task {task!r}: write it as env.tasks('test') does, as 'test/00000'")
-        observations, infos = self._peer.reset(seed=_FIRST_SEED[split] + int(number))
+        observations, infos = self._peer.reset(seed=ids.seed_of(task))
         self._task, self._total, self._won = task, 0.0, False
         self._wrong = dict.fromkeys(self.possible_agents, False)
         self._seen = dict.fromkeys(self.possible_agents, "")

@@ -103,7 +103,7 @@ def _alfworld(say: Callable[[str], None]) -> list[dict[str, Any]]:
 def _memory(say: Callable[[str], None]) -> list[dict[str, Any]]:
     from .bench_memory import rows
 
-    return [_row(*row) for row in rows(say)]
+    return [row(*r) for r in rows(say)]
 
 
 def _policy(say: Callable[[str], None]) -> list[dict[str, Any]]:
