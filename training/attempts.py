@@ -103,15 +103,15 @@ def summary(hits: Bools, given: Sequence[Sequence[str]]) -> dict[str, Any]:
 
     return {
         "attempts": t,
-        "acc": [float(x) for x in hits.mean(0)],
-        "acc@t1": proportion(list(first)),
-        f"acc@t{t}": proportion(list(last)),
+        "acc": hits.mean(0).tolist(),
+        "acc@t1": proportion(first.tolist()),
+        f"acc@t{t}": proportion(last.tolist()),
         "delta": difference(last, first),
-        "i->c": proportion(list(~first & last)),
-        "c->i": proportion(list(first & ~last)),
-        "edits": proportion(list(edited(given))),
-        f"m1@t{t}": proportion(list(vote)),
-        f"p1@t{t}": proportion(list(hits.any(1))),
+        "i->c": proportion((~first & last).tolist()),
+        "c->i": proportion((first & ~last).tolist()),
+        "edits": proportion(edited(given).tolist()),
+        f"m1@t{t}": proportion(vote.tolist()),
+        f"p1@t{t}": proportion(hits.any(1).tolist()),
         "gain": difference(vote, first),
     }
 
@@ -128,7 +128,7 @@ def measure(lab: Lab, env: Attempts, played: Sequence[Trajectory], temperature: 
     judged = [judge(env, t.task, replies) for t, replies in zip(played, drawn, strict=True)]
     hits = np.array([[r >= 1 for r in row] for row in judged], dtype=bool)
     votes = voted([[said(r) for r in row] for row in drawn], hits)
-    parallel = {f"m{k}@t1": proportion(list(votes)), "mean@t1": mean_ci([float(x) for x in hits.mean(1)])}
+    parallel = {f"m{k}@t1": proportion(votes.tolist()), "mean@t1": mean_ci(hits.mean(1).tolist())}
     return summary(right(played, k), answers(played, k)) | parallel
 
 

@@ -28,11 +28,11 @@ class Rise:
       1. roll π_{i−1} out for all turns on train questions;
       2. at every state visited, draw N replies from π_{i−1} and keep the best ỹ (self-distillation), or take the
          oracle's (distillation);
-      3. maximise Σ exp(r(ỹ)/τ) log π(ỹ | s) over all rounds so far, the loss on ỹ alone, never on the attempts before.
+      3. from π_{i−1}, maximise Σ exp(r(ỹ)/τ) log π(ỹ | s) over rounds 1..i, the loss on ỹ alone, never on the attempts
+         before it.
     Source: RISE, arXiv 2407.18219, Eq. 4 and Algorithm 1; τ, N and the loss on the last turn from its code. Evaluated
     in as many turns as the world gives: m1@t1, m5@t1, m1@t5, p1@t5 (training/attempts.py). Its code shows a window of
-    two attempts: --memory window:2. Deviations: the code collects two turns, we collect all; and a round trains π_{i−1}
-    on the rounds before as well, in which a demonstration counts as an answer with r = 1.
+    two attempts: --memory window:2. Deviation: the code collects two turns, we collect all that the world gives.
 
     demonstrations: of round 0; 0 leaves the model as it is. iterations: rounds after it. episodes: rolled out in each.
     candidates: N, the paper's 16. tau: τ, its code's 0.4. teacher: self or oracle. first_turns: teach at first attempts
@@ -53,7 +53,7 @@ class Rise:
     first_turns: bool = False
     temperature: float = 1.0
     epochs0: float = 6.0
-    epochs: float = 2.0
+    epochs: float = 3.0
     lr: float | None = None
 
     def __post_init__(self) -> None:
@@ -84,7 +84,7 @@ class Rise:
     def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
         """Return the improved attempt at every state, weighed by exp(r/τ)."""
         if k == 0:
-            return [first_attempt(t, weight(1.0, self.tau)) for t in trajectories]
+            return [first_attempt(t) for t in trajectories]
         taught = [replace(t, steps=t.steps[:1]) if self.first_turns else t for t in trajectories]
         rows = self._oracle(lab, taught) if self.teacher == "oracle" else self._best(lab, k, taught)
         return [row + [Correction(None)] * (len(t.steps) - len(row)) for row, t in zip(rows, trajectories, strict=True)]
@@ -112,12 +112,12 @@ class Rise:
         return rows
 
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
-        """Reward-weighted regression on all rounds so far."""
-        rows = [t for group in data for t in group]
-        if not rows:
-            return {}
-        epochs = self.epochs0 if k == 0 else self.epochs
-        return lab.student.fit(dataset(lab, rows), lab.rng(3, k), epochs=epochs, lr=self.lr)
+        """Fit the demonstrations, then regress on the improved attempts of all rounds since."""
+        if k == 0:
+            rows = dataset(lab, data[0])
+            return lab.student.fit(rows, lab.rng(3, k), epochs=self.epochs0, lr=self.lr) if rows else {}
+        rows = dataset(lab, [t for group in data[1:] for t in group])
+        return lab.student.fit(rows, lab.rng(3, k), epochs=self.epochs, lr=self.lr)
 
 
 def weight(reward: float, tau: float) -> float:
@@ -129,7 +129,7 @@ def weight(reward: float, tau: float) -> float:
     return math.exp(reward / tau)
 
 
-def first_attempt(trajectory: Trajectory, weight: float = 1.0) -> list[Correction]:
+def first_attempt(trajectory: Trajectory) -> list[Correction]:
     """Return a demonstration's first attempt as what should be learned, and nothing of the attempts after it."""
     first, *rest = own_actions(trajectory)
-    return [Correction(first.action, first.reason, weight), *(Correction(None) for _ in rest)]
+    return [first, *(Correction(None) for _ in rest)]
