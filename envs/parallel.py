@@ -46,6 +46,10 @@ class ParallelTeam(TeamEnv):
         self._listed: dict[str, tuple[str, ...] | None] = {}
         self._wrong: dict[str, bool] = {}
 
+    def close(self) -> None:
+        """Close the peer."""
+        self._peer.close()
+
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids, as `test/00003`."""
         if split not in self._sizes:
