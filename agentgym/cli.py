@@ -471,7 +471,7 @@ def new_env(name: Annotated[str, typer.Argument(help="a Python name, for example
 
 @app.command()
 def paper(
-    name: Annotated[str, typer.Argument(help="leap, read")],
+    name: Annotated[str, typer.Argument(help="leap, read, read-overcooked")],
     seeds: Annotated[str, typer.Option(help="seeds, by commas")] = "0,1,2",
     out: Annotated[Path, typer.Option(help="where the runs lie; what is there is not run again")] = Path("runs/paper"),
     quick: bool = False,

@@ -22,8 +22,8 @@ TEAMS = {
     "central": "one agent reads what all see and plans for all",
     "sequential": "one after another, each told what those before it will do",
     "dialogue": "dialogue:K, K rounds of talk at most, until nobody changes its mind (RoCo)",
-    "read-j": "central, with advantage feedback (ReAd-J); critic=exact or a folder",
-    "read-s": "sequential, with advantage feedback (ReAd-S); critic=exact or a folder",
+    "read-j": "central, with advantage feedback (ReAd-J); critic=RUN/critic or exact",
+    "read-s": "sequential, with advantage feedback (ReAd-S); critic=RUN/critic or exact",
 }
 
 RULES = (

@@ -17,7 +17,7 @@ class ParallelTeam(TeamEnv):
     Observation, actions, rewards and ends are the peer's; a character outside the charset becomes `?`. The episode ends
     when no agent is left; one that left earlier sees its last text again, and what it says is not heard. Of the peer's
     infos only `goal`, `admissible`, `success` and `invalid` are passed on. Score: the mean reward so far, held in [0, 1].
-    An action outside the peer's space is replaced by the first that it lists, else by the empty text, and is `invalid`.
+    An action outside the peer's space is `invalid`; the empty text is said in its stead, or what the peer lists first.
     Tasks: seeds, disjoint between splits. No privileged knowledge and no fork.
 
     peer: a parallel environment. goal: in words, where the peer's infos give none. success: of (mean reward, info of
@@ -47,6 +47,10 @@ class ParallelTeam(TeamEnv):
         self._listed: dict[str, tuple[str, ...] | None] = {}
         self._wrong: dict[str, bool] = {}
 
+    def close(self) -> None:
+        """Close the peer."""
+        self._peer.close()
+
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids, as `test/00003`."""
         return ids.listed(split, self._sizes)
@@ -72,10 +76,11 @@ class ParallelTeam(TeamEnv):
         return texts, paid, over and not cut, cut, told
 
     def _legal_action(self, agent: str, action: str | None) -> str:
-        self._wrong[agent] = action is not None and not self._peer.action_space(agent).contains(action)
+        space = self._peer.action_space(agent)
+        self._wrong[agent] = action is not None and not space.contains(action)
         if action is not None and not self._wrong[agent]:
             return action
-        return (self._listed[agent] or ("",))[0]
+        return "" if space.contains("") else (self._listed[agent] or ("",))[0]
 
     def _told(self, observations: Mapping[str, str], infos: Mapping[str, Mapping[str, Any]]) -> tuple[Texts, Infos]:
         out: Infos = {}

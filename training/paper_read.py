@@ -80,32 +80,37 @@ KITCHEN = Level(
 )  # fmt: skip
 
 
+LEVELS = {"read": ROCO, "read-overcooked": (KITCHEN,)}
+
+
 def reproduce(
-    seeds: Sequence[int], out: Path, *, quick: bool = False, say: Callable[[str], None] = print
+    name: str, seeds: Sequence[int], out: Path, *, quick: bool = False, say: Callable[[str], None] = print
 ) -> dict[str, Any]:
     """Return claim, rows and whether the effect holds.
 
-    It holds if, over the three RoCo levels together, success is higher and steps are fewer, their 95 % intervals apart,
-    with ReAd-J than with the same planner for all, alone and verified, and with ReAd-S than with it agent by agent.
+    It holds if, over all levels together, success is higher and steps are fewer, their 95 % intervals apart, with ReAd-J
+    than with the same planner for all, alone and verified, and with ReAd-S than with it agent by agent.
 
     Episodes are pooled over the seeds, each of which has a critic of its own. What lies in `out` is not run again.
     """
     setting = Setting(data=120, steps=500, episodes=30) if quick else Setting()
-    cells = {level.name: [_kept(out, level, seed, setting, say) for seed in seeds] for level in ROCO}
-    cells["RoCo"] = [c for some in cells.values() for c in some]
-    if not quick:
-        changed = replace(setting, **KITCHEN.changes)
-        cells[KITCHEN.name] = [_kept(out, KITCHEN, seed, changed, say) for seed in seeds]
+    levels, together = LEVELS[name], "all levels"
+    cells = {v.name: [_kept(out, v, seed, replace(setting, **v.changes), say) for seed in seeds] for v in levels}
+    if len(levels) == 1:
+        together = levels[0].name
+    else:
+        cells[together] = [c for some in cells.values() for c in some]
     rows = [
         _row(f"{level}, {arm}", [c["arms"][arm] for c in some], len(seeds))
         for level, some in cells.items()
         for arm in some[0]["arms"]
     ]
     row = {
-        "paper": "read", "claim": CLAIM, "quick": quick, "setting": asdict(setting), "seeds": list(seeds),
-        "date": time.strftime("%Y-%m-%d"), "rows": rows, "holds": _holds(rows),
+        "paper": name, "claim": CLAIM, "quick": quick, "setting": cells[levels[0].name][0]["setting"], "seeds": list(seeds),
+        "command": f"agentgym paper {name} --seeds {','.join(map(str, seeds))}{' --quick' * quick}",
+        "date": time.strftime("%Y-%m-%d"), "rows": rows, "holds": _holds(rows, together),
     }  # fmt: skip
-    save_json(out / "read.json", row)
+    save_json(out / f"{name}.json", row)
     return row
 
 
@@ -190,12 +195,13 @@ def _row(name: str, cells: Sequence[dict[str, list[Any]]], seeds: int) -> dict[s
     }  # fmt: skip
 
 
-def _holds(rows: Sequence[dict[str, Any]]) -> bool:
-    """Whether, over the three RoCo levels together, each form is better than its own planner alone and verified."""
-    every = {r["name"].split(", ", 1)[1]: r for r in rows if r["name"].startswith("RoCo, ")}
+def _holds(rows: Sequence[dict[str, Any]], together: str) -> bool:
+    """Whether each form is better than its own planner alone and verified, where these were played."""
+    arms = {r["name"].split(", ", 1)[1]: r for r in rows if r["name"].startswith(f"{together}, ")}
 
     def better(arm: str, base: str) -> bool:
-        a, b = every[arm], every[base]
+        a, b = arms[arm], arms[base]
         return bool(a["ci95"][0] > b["ci95"][1] and a["steps_ci95"][1] < b["steps_ci95"][0])
 
-    return all(better(arm, base) for arm, own in LIKE.items() for base in (own, f"{own}, verified"))
+    pairs = [(arm, base) for arm, own in LIKE.items() for base in (own, f"{own}, verified")]
+    return all(better(arm, base) for arm, base in pairs if {arm, base} <= set(arms))

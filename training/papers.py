@@ -42,12 +42,12 @@ def reproduce(
     the same fit of the same demonstrations, so the main arm runs first and the others take over its round 0. Success is
     pooled over the seeds' test episodes; `by_seed` has each seed's own.
     """
-    if name == "read":
+    if name in ("read", "read-overcooked"):
         from .paper_read import reproduce as read
 
-        return read(seeds, out, quick=quick, say=say)
+        return read(name, seeds, out, quick=quick, say=say)
     if name not in PAPERS:
-        raise unknown("paper", name, [*PAPERS, "read"])
+        raise unknown("paper", name, [*PAPERS, "read", "read-overcooked"])
     paper = PAPERS[name]
     rows = []
     first = [_run(name, paper["main"], paper["arms"], seed, out, quick, say) for seed in seeds]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..agents.core import Agent, Decision, PrivilegedAgent
-from ..agents.critics.prefix import ExactPrefix, Judge
+from ..agents.critics.prefix import ExactPrefix, Judge, PrefixCritic
 from ..agents.read import ReadJ, ReadS
 from ..agents.team import (
     RULES,
@@ -26,7 +26,7 @@ from ..agents.team import (
     converse,
     hearing,
     joint,
-)  # fmt: skip
+)
 from ..envs import make_team
 from ..envs.core import Privileged
 from ..envs.errors import unknown
@@ -68,17 +68,18 @@ def coordinator(spec: str, env: str, kwargs: Mapping[str, Any] | None = None) ->
         return Dialogue(int(argument or 2), **options, name=spec)
     if kind in ("central", "sequential"):
         return (Central if kind == "central" else Sequential)(**options, name=spec)
-    judge = _judge(spec, options.pop("critic", "exact"), env, dict(kwargs or {}))
+    judge = _judge(spec, options.pop("critic", None), env, dict(kwargs or {}))
     return (ReadJ if kind == "read-j" else ReadS)(judge, **options, name=spec)
 
 
-def _judge(spec: str, critic: str, env: str, kwargs: dict[str, Any]) -> Judge:
+def _judge(spec: str, critic: str | None, env: str, kwargs: dict[str, Any]) -> Judge:
     if critic == "exact":
         return ExactPrefix(lambda: make_team(env, **kwargs))
-    if not (Path(critic) / "critic.json").is_file():
-        raise LookupError(f"team {spec!r}: critic={critic} is no folder of a critic; write critic=exact or fit one")
-    from ..agents.critics.prefix import PrefixCritic
-
+    if critic is None or not (Path(critic) / "critic.json").is_file():
+        raise LookupError(
+            f"team {spec!r}: critic={critic} is no folder of a critic; write critic=RUN/critic of a run of method read, "
+            "or critic=exact for the world's own planner"
+        )
     return PrefixCritic.load(Path(critic))
 
 
@@ -199,26 +200,31 @@ def rollout_team(
     out: list[Trajectory | None] = [None] * len(tasks)
     running: list[_Running] = []
     next_ = 0
-    while next_ < len(tasks) or running:
-        while next_ < len(tasks) and len(running) < batch:
-            env = spare.pop() if spare else make_env()
-            running.append(_start(next_, tasks[next_], env, course.central, make_memory, seed))
-            next_ += 1
-        decisions, queries = _decide(agent, course, running, count, clock)
-        still = []
-        for r, decision, asked in zip(running, decisions, queries, strict=True):
-            if _advance(r, decision, asked, clock):
-                still.append(r)
-                continue
-            for who in r.memories:
-                if hasattr(agent, "release"):
-                    agent.release(r.key(who))
-            spare.append(r.env)
-            out[r.number] = done = _finish(r, f"{agent.name} {course.name}", env_id, env_kwargs or {}, memory, seed)
-            clock.episodes += 1
-            if on_episode is not None:
-                on_episode(done)
-        running = still
+    try:
+        while next_ < len(tasks) or running:
+            while next_ < len(tasks) and len(running) < batch:
+                env = spare.pop() if spare else make_env()
+                running.append(_start(next_, tasks[next_], env, course.central, make_memory, seed))
+                next_ += 1
+            decisions, queries = _decide(agent, course, running, count, clock)
+            still = []
+            for r, decision, asked in zip(running, decisions, queries, strict=True):
+                if _advance(r, decision, asked, clock):
+                    still.append(r)
+                    continue
+                for who in r.memories:
+                    if hasattr(agent, "release"):
+                        agent.release(r.key(who))
+                spare.append(r.env)
+                done = _finish(r, f"{agent.name} {course.name}", env_id, env_kwargs or {}, memory, seed)
+                out[r.number] = done
+                clock.episodes += 1
+                if on_episode is not None:
+                    on_episode(done)
+            running = still
+    finally:
+        for env in [*spare, *(r.env for r in running)]:
+            env.close()
     return [t for t in out if t is not None]
 
 
