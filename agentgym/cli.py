@@ -450,7 +450,7 @@ def new_env(name: Annotated[str, typer.Argument(help="a Python name, for example
 
 @app.command()
 def paper(
-    name: Annotated[str, typer.Argument(help="leap")],
+    name: Annotated[str, typer.Argument(help="leap, diff")],
     seeds: Annotated[str, typer.Option(help="seeds, by commas")] = "0,1,2",
     out: Annotated[Path, typer.Option(help="where the runs lie; what is there is not run again")] = Path("runs/paper"),
     quick: bool = False,
@@ -466,6 +466,10 @@ def paper(
     _table(f"{name}: {row['claim']}", ["what", "n", "seeds", "success [95 %]", "steps"], [
         [r["name"], str(r["n"]), str(r["seeds"]), _share(r), f"{r['steps']:.1f}"] for r in row["rows"]
     ])  # fmt: skip
+    if "tokens" in row["rows"][0]:
+        _table(f"within {row['budget']} tokens", ["what", "tokens a step", "new of them"], [
+            [r["name"], f"{r['tokens']:.0f}", f"{r['read']:.0f}"] for r in row["rows"]
+        ])  # fmt: skip
     typer.echo("holds" if row["holds"] else "does not hold")
 
 

@@ -42,8 +42,12 @@ def reproduce(
     the same fit of the same demonstrations, so the main arm runs first and the others take over its round 0. Success is
     pooled over the seeds' test episodes; `by_seed` has each seed's own.
     """
+    if name == "diff":
+        from .paper_diff import reproduce as diff
+
+        return diff(seeds, out, quick=quick, say=say)
     if name not in PAPERS:
-        raise unknown("paper", name, PAPERS)
+        raise unknown("paper", name, [*PAPERS, "diff"])
     paper = PAPERS[name]
     rows = []
     first = [_run(name, paper["main"], paper["arms"], seed, out, quick, say) for seed in seeds]
