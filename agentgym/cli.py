@@ -118,6 +118,7 @@ def eval_(
     seed: int = 0,
     batch: int = 64,
     temperature: float = 0.0,
+    attempts: Annotated[int, typer.Option(help="how often a reflexion:NAME may try a task")] = 1,
     out: Annotated[Path | None, typer.Option(help="store the episodes here, as .jsonl.zst")] = None,
     set_: Set = None,
     as_json: Json = False,
@@ -128,7 +129,7 @@ def eval_(
 
     row = evaluate(
         env, agent, split=split, episodes=episodes, memory=memory, seed=seed, batch=batch, temperature=temperature,
-        env_kwargs=settings(env, _pairs(set_)), keep=(lambda t: write(out, t)) if out else None,
+        env_kwargs=settings(env, _pairs(set_)), attempts=attempts, keep=(lambda t: write(out, t)) if out else None,
     )  # fmt: skip
     if as_json:
         _print(row)

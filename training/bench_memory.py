@@ -245,7 +245,7 @@ def _critic(say: Callable[[str], None], n: int = 4096, steps: int = 150, batch: 
         fit(critic, data, objective="td", steps=steps, batch=batch, rng=rng)
         rate = steps * batch / (time.process_time() - start)
         out.append((f"critic, TD on {size} features", rate, "transitions per CPU-second", None, None))
-    texts = [" ".join(f"word{j % 97} {i}" for j in range(300)) for i in range(500)]
+    texts = [" ".join(f"word{j % 97} {i}" for j in range(300)) for i in range(min(n, 500))]
     with tempfile.TemporaryDirectory() as scratch:
         features: Any = CachedFeatures(HashedFeatures(2048), Path(scratch) / "features")
         features(texts, texts)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from ..envs import make, make_single, options
 from ..envs.core import Searcher
 from ..envs.errors import unknown
 from ..memory import memory_maker
-from ..memory.core import Counter, count_words
+from ..memory.core import Counter, Memory, count_words
 from ..memory.trajectory import Trajectory
 from .evaluate import summary
+from .reflexion import Reflective, attempt
 from .rollout import Timing, rollout
 from .run import RunDir
 from .settings import typed
@@ -35,6 +36,7 @@ AGENTS = {
     "RUN_DIR": "what a run has trained",
     "chat:MODULE:OBJECT": "any langchain-core chat model",
     "react:NAME": "thinks aloud between actions (ReAct); NAME as smollm2, RUN_DIR, PATH, HUB_ID or chat:MODULE:OBJECT",
+    "reflexion:NAME": "the same, with notes on its failures where --attempts lets it try again",
     "PATH or HUB_ID": "any instruct model that transformers loads",
 }
 
@@ -53,10 +55,12 @@ def agent(
         return OracleAgent(), count_words
     if name == "searcher":
         return SearcherAgent(_searchers(env, kwargs)), count_words
-    if name.startswith("react:"):
-        from ..agents.react import ReactAgent
+    if name.startswith(("react:", "reflexion:")):
+        from ..agents.react import ReactAgent, ReflexionAgent
 
-        return ReactAgent(_chat(name.removeprefix("react:"), temperature), name=name), count_words
+        form, _, model = name.partition(":")
+        kind = {"react": ReactAgent, "reflexion": ReflexionAgent}[form]
+        return kind(_chat(model, temperature), name=name), count_words
     if name.startswith("chat:"):
         from ..agents.chat import ChatAgent, load_chat
 
@@ -124,9 +128,13 @@ def evaluate(
     batch: int = 64,
     temperature: float = 0.0,
     env_kwargs: dict[str, Any] | None = None,
+    attempts: int = 1,
     keep: Callable[[list[Trajectory]], None] | None = None,
 ) -> dict[str, Any]:
-    """Play an agent on a split and return the evaluation object; `keep` is handed the trajectories."""
+    """Play an agent on a split and return the evaluation object; `keep` is handed the trajectories.
+
+    attempts: how often an agent that can reflect tries a task; the row is then of each task's last attempt.
+    """
     kwargs = env_kwargs or {}
     world = make_single(env, **kwargs)
     tasks = list(world.tasks(split))
@@ -136,17 +144,28 @@ def evaluate(
         rng = np.random.default_rng([seed, 7])
         tasks = [tasks[i] for i in sorted(rng.choice(len(tasks), min(episodes, len(tasks)), replace=False))]
     player, count = agent(agent_name, env, kwargs, temperature)
+    if attempts < 1 or (attempts > 1 and not hasattr(player, "reflect")):
+        raise ValueError(f"attempts={attempts}: needs at least 1; more are for an agent as reflexion:smollm2")
     timing = Timing()
     start = time.monotonic()
-    played = rollout(
-        lambda: make(env, **kwargs), player, memory_maker(memory, count), tasks, env_id=env, env_kwargs=kwargs,
-        memory=memory, seed=seed, batch=batch, timing=timing,
-    )  # fmt: skip
+
+    def play(maker: Callable[[], Memory], some: Sequence[str]) -> list[Trajectory]:
+        return rollout(
+            lambda: make(env, **kwargs), player, maker, some, env_id=env, env_kwargs=kwargs, memory=memory, seed=seed,
+            batch=batch, timing=timing,
+        )  # fmt: skip
+
+    maker = memory_maker(memory, count)
+    played, solved = play(maker, tasks), None
+    if attempts > 1:
+        played, solved = attempt(cast("Reflective", player), play, maker, played, attempts, count)
     if keep is not None:
         keep(played)
     row = summary(played, split=split, split_hash=world.split_hash(split), seconds=time.monotonic() - start)
     if (usage := getattr(player, "usage", None)) is not None:
         row["usage"] = asdict(usage)
+    if solved is not None:
+        row["solved_by_attempt"] = solved
     return row | {
         "agent": agent_name,
         "share_of_seconds": {
