@@ -60,7 +60,7 @@ class Leap:
     trust: bool = True
     update_by: str = "sft"
     beta: float = 0.1
-    pairs: int = 2000
+    pairs: int = 500
     epochs0: float = 6.0
     epochs: float = 4.0
     lr: float | None = None
