@@ -124,6 +124,7 @@ def eval_(
     team: Annotated[
         str | None, typer.Option(help="worlds of several agents: central, sequential, dialogue:K, read-s, read-j")
     ] = None,
+    attempts: Annotated[int, typer.Option(help="how often a reflexion:NAME may try a task")] = 1,
     out: Annotated[Path | None, typer.Option(help="store the episodes here, as .jsonl.zst")] = None,
     set_: Set = None,
     as_json: Json = False,
@@ -134,7 +135,7 @@ def eval_(
 
     row = evaluate(
         env, agent, split=split, episodes=episodes, memory=memory, seed=seed, batch=batch, temperature=temperature,
-        rerank=rerank, team=team, env_kwargs=settings(env, _pairs(set_)),
+        rerank=rerank, team=team, attempts=attempts, env_kwargs=settings(env, _pairs(set_)),
         keep=(lambda t: write(out, t)) if out else None,
     )  # fmt: skip
     if as_json:
@@ -471,7 +472,7 @@ def new_env(name: Annotated[str, typer.Argument(help="a Python name, for example
 
 @app.command()
 def paper(
-    name: Annotated[str, typer.Argument(help="leap, read, read-overcooked")],
+    name: Annotated[str, typer.Argument(help="leap, diff, read, read-overcooked")],
     seeds: Annotated[str, typer.Option(help="seeds, by commas")] = "0,1,2",
     out: Annotated[Path, typer.Option(help="where the runs lie; what is there is not run again")] = Path("runs/paper"),
     quick: bool = False,
@@ -488,6 +489,10 @@ def paper(
         [r["name"], str(r["n"]), str(r["seeds"]), _share(r), f"{r['steps']:.1f}",
          f"{r['queries']:.1f}" if "queries" in r else ""] for r in row["rows"]
     ])  # fmt: skip
+    if "tokens" in row["rows"][0]:
+        _table(f"within {row['budget']} tokens", ["what", "tokens a step", "new of them"], [
+            [r["name"], f"{r['tokens']:.0f}", f"{r['read']:.0f}"] for r in row["rows"]
+        ])  # fmt: skip
     typer.echo("holds" if row["holds"] else "does not hold")
 
 

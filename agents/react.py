@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..memory.core import Turn
+from ..memory.trajectory import Trajectory
 from .chat import ChatAgent
 
 RULES = (
@@ -59,3 +60,28 @@ def thinks(reply: str) -> bool:
     """
     upper = reply.upper()
     return "THOUGHT:" in upper and "ACTION:" not in upper
+
+
+class ReflexionAgent(ReactAgent):
+    """A ReAct agent that can say, of an episode that failed, what to do otherwise.
+
+    Source: Reflexion, arXiv 2303.11366, Sec. 3; the attempts are `training.reflexion`'s.
+    """
+
+    REFLECT = (
+        "You read an episode of yours in a text world that did not reach its goal. Say in at most three sentences where "
+        "it went wrong and what you will do instead when you try the same task again. Name places and things."
+    )
+
+    def reflect(self, trajectory: Trajectory) -> str:
+        """Return a lesson of a failed episode; the question is counted in `usage`."""
+        said = [
+            f"{o}\n> {s.reply or s.action}"
+            for o, s in zip(trajectory.observations[:-1], trajectory.steps, strict=True)
+        ]  # fmt: skip
+        episode = "\n".join([*said, trajectory.final])
+        ask = [
+            ("system", self.REFLECT),
+            ("human", f"The goal: {trajectory.goal}\n\n{episode}\n\nThe goal was not reached."),
+        ]
+        return self._replies([ask])[0].strip()

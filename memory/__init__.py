@@ -10,6 +10,7 @@ from ..envs.errors import unknown
 from .core import Counter, Memory, Role, Segment, Turn, count_words
 from .diff import DiffMemory
 from .history import FullMemory, Limits, NotesMemory, SummaryMemory, WindowMemory
+from .past import PastMemory, PrecededMemory, episodes
 from .trajectory import Part, Step, Trajectory
 
 MEMORIES = {
@@ -76,8 +77,6 @@ def memory_maker(spec: str, count: Counter = count_words) -> Callable[[], Memory
 
 
 def _past(spec: str, k: str, options: dict[str, Any], count: Counter, limits: Limits) -> Callable[[], Memory]:
-    from .past import PastMemory, episodes
-
     file, share = options.get("from"), options.get("share", 0.5)
     if not k.isdigit() or int(k) < 1 or file is None:
         raise LookupError(f"memory {spec!r}: write past:K,from=FILE, for example past:2,from=runs/x/trajectories")
@@ -94,6 +93,7 @@ def _past(spec: str, k: str, options: dict[str, Any], count: Counter, limits: Li
 
 
 __all__ = [
-    "MEMORIES", "Counter", "DiffMemory", "FullMemory", "Limits", "Memory", "NotesMemory", "Part", "Role", "Segment", "Step",
+    "MEMORIES", "Counter", "DiffMemory", "FullMemory", "Limits", "Memory", "NotesMemory", "Part", "PastMemory",
+    "PrecededMemory", "Role", "Segment", "Step",
     "SummaryMemory", "Trajectory", "Turn", "WindowMemory", "count_words", "make_memory", "memory_maker",
 ]  # fmt: skip

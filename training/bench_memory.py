@@ -171,7 +171,7 @@ def _append(view: str, games: Sequence[Sequence[str]]) -> list[Row]:
         for a, b in zip(g, g[1:], strict=False):
             paper_diff(a, b)
     peer = _us(start, n)
-    out = []
+    out: list[Row] = []
     for codec in ("u0", "forward", "cells"):
         memories = [DiffMemory(codec, count=len) for _ in games]
         for memory, g in zip(memories, games, strict=True):
@@ -194,7 +194,7 @@ def _prompt(view: str, games: Sequence[Sequence[str]], tokens: Counter, sample: 
             paper_prompt(g, diffs, int(t), tokens)
             spent += time.process_time() - start
             asked += 1
-    out = []
+    out: list[Row] = []
     for codec in ("u0", "forward", "cells"):
         memory = make_memory(f"diff:{codec},budget={BUDGET}", tokens)
         cost, n = 0.0, 0
@@ -238,14 +238,14 @@ def _critic(say: Callable[[str], None], n: int = 4096, steps: int = 150, batch: 
     rng = np.random.default_rng(0)
     for size in (256, 2048):
         critic = Critic(HashedFeatures(size))
-        x = [torch.from_numpy(rng.standard_normal((n, size)).astype(np.float16)) for _ in range(3)]
+        q, v, after = (torch.from_numpy(rng.standard_normal((n, size)).astype(np.float16)) for _ in range(3))
         r, ends = torch.from_numpy(rng.random(n).astype(np.float32)), torch.from_numpy(rng.random(n) < 0.1)
-        data = Transitions(*x, r, r, ends, ("",) * n, ("",) * n, torch.zeros(n, dtype=torch.long))
+        data = Transitions(q, v, after, r, r, ends, ("",) * n, ("",) * n, torch.zeros(n, dtype=torch.long))
         start = time.process_time()
         fit(critic, data, objective="td", steps=steps, batch=batch, rng=rng)
         rate = steps * batch / (time.process_time() - start)
         out.append((f"critic, TD on {size} features", rate, "transitions per CPU-second", None, None))
-    texts = [" ".join(f"word{j % 97} {i}" for j in range(300)) for i in range(500)]
+    texts = [" ".join(f"word{j % 97} {i}" for j in range(300)) for i in range(min(n, 500))]
     with tempfile.TemporaryDirectory() as scratch:
         features: Any = CachedFeatures(HashedFeatures(2048), Path(scratch) / "features")
         features(texts, texts)

@@ -43,8 +43,7 @@ def rows(trajectory: Trajectory, form: str, make_memory: Callable[[], Memory], m
     """
     if not trajectory.steps:
         return []
-    about = {"env": trajectory.env, "task": trajectory.task, "goal": trajectory.goal}
-    about |= {"success": trajectory.success, "score": trajectory.score}
+    about: Row = {k: getattr(trajectory, k) for k in ("env", "task", "goal", "success", "score")}
     views = [t.messages for t in turns(trajectory, make_memory())]
     said = [s.reply or s.action for s in trajectory.steps]
     if form == "steps":

@@ -46,8 +46,12 @@ def reproduce(
         from .paper_read import reproduce as read
 
         return read(name, seeds, out, quick=quick, say=say)
+    if name == "diff":
+        from .paper_diff import reproduce as diff
+
+        return diff(seeds, out, quick=quick, say=say)
     if name not in PAPERS:
-        raise unknown("paper", name, [*PAPERS, "read", "read-overcooked"])
+        raise unknown("paper", name, [*PAPERS, "diff", "read", "read-overcooked"])
     paper = PAPERS[name]
     rows = []
     first = [_run(name, paper["main"], paper["arms"], seed, out, quick, say) for seed in seeds]

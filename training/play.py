@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from ..envs import make, make_team, options
 from ..envs.core import Searcher, TextEnv
 from ..envs.errors import unknown
 from ..memory import memory_maker
-from ..memory.core import Counter, count_words
+from ..memory.core import Counter, Memory, count_words
 from ..memory.trajectory import Trajectory
 from .evaluate import summary
+from .reflexion import Reflective, attempt
 from .rollout import Timing, rollout
 from .run import RunDir
 from .settings import typed
@@ -37,6 +38,7 @@ AGENTS = {
     "RUN_DIR": "what a run has trained; RUN_DIR/checkpoints/01 for one of its rounds",
     "chat:MODULE:OBJECT": "any langchain-core chat model",
     "react:NAME": "thinks aloud between actions (ReAct); NAME as smollm2, RUN_DIR, PATH, HUB_ID or chat:MODULE:OBJECT",
+    "reflexion:NAME": "the same, with notes on its failures where --attempts lets it try again",
     "PATH or HUB_ID": "any instruct model that transformers loads",
 }
 
@@ -57,10 +59,12 @@ def agent(
         return NoisyAgent(typed("--agent noisy", name.removeprefix("noisy:"), "float")), count_words
     if name == "searcher":
         return SearcherAgent(_searchers(env, kwargs)), count_words
-    if name.startswith("react:"):
-        from ..agents.react import ReactAgent
+    if name.startswith(("react:", "reflexion:")):
+        from ..agents.react import ReactAgent, ReflexionAgent
 
-        return ReactAgent(_chat(name.removeprefix("react:"), temperature), name=name), count_words
+        form, _, model = name.partition(":")
+        kind = {"react": ReactAgent, "reflexion": ReflexionAgent}[form]
+        return kind(_chat(model, temperature), name=name), count_words
     if name.startswith("chat:"):
         from ..agents.chat import ChatAgent, load_chat
 
@@ -149,12 +153,14 @@ def evaluate(
     rerank: int | None = None,
     env_kwargs: dict[str, Any] | None = None,
     team: str | None = None,
+    attempts: int = 1,
     keep: Callable[[list[Trajectory]], None] | None = None,
 ) -> dict[str, Any]:
     """Play an agent on a split and return the evaluation object; `keep` is handed the trajectories.
 
     rerank: of the policy's so many likeliest actions, take the one of the greatest Q of the run's critic.
     team: in a world of several agents, how they come to a plan (`training.team.TEAMS`); one after another by default.
+    attempts: how often an agent that can reflect tries a task; the row is then of each task's last attempt.
     """
     kwargs = env_kwargs or {}
     world = make(env, **kwargs)
@@ -171,23 +177,32 @@ def evaluate(
         raise LookupError(f"--rerank {rerank}: env {env!r} has several agents; --team read-s re-ranks their plans")
     timing = Timing()
     start = time.monotonic()
+    with_: dict[str, Any] = {
+        "env_id": env, "env_kwargs": kwargs, "memory": memory, "seed": seed, "batch": batch, "timing": timing,
+    }  # fmt: skip
+    player: Any
     if alone:
         player, count = agent(agent_name, env, kwargs, temperature)
         if rerank is not None:
             player = reranked(agent_name, player, rerank)
-        played = rollout(
-            lambda: make(env, **kwargs), player, memory_maker(memory, count), tasks, env_id=env, env_kwargs=kwargs,
-            memory=memory, seed=seed, batch=batch, timing=timing,
-        )  # fmt: skip
+
+        def play(maker: Callable[[], Memory], some: Sequence[str]) -> list[Trajectory]:
+            return rollout(lambda: make(env, **kwargs), player, maker, some, **with_)
     else:
         from .team import coordinator, rollout_team, speaker
 
         course = coordinator(team or "sequential", env, kwargs)
         player, count = speaker(agent_name, course, lambda: agent(agent_name, env, kwargs, temperature))
-        played = rollout_team(
-            lambda: make_team(env, **kwargs), player, course, memory_maker(memory, count), tasks, env_id=env,
-            env_kwargs=kwargs, memory=memory, seed=seed, batch=batch, timing=timing, count=count,
-        )  # fmt: skip
+
+        def play(maker: Callable[[], Memory], some: Sequence[str]) -> list[Trajectory]:
+            return rollout_team(lambda: make_team(env, **kwargs), player, course, maker, some, count=count, **with_)
+
+    if attempts < 1 or (attempts > 1 and not (alone and hasattr(player, "reflect"))):
+        raise ValueError(f"attempts={attempts}: needs at least 1; more are for an agent as reflexion:smollm2")
+    maker = memory_maker(memory, count)
+    played, solved = play(maker, tasks), None
+    if attempts > 1:
+        played, solved = attempt(cast("Reflective", player), play, maker, played, attempts, count)
     if keep is not None:
         keep(played)
     row = summary(played, split=split, split_hash=world.split_hash(split), seconds=time.monotonic() - start)
@@ -195,6 +210,8 @@ def evaluate(
         row["usage"] = asdict(usage)
     if not alone:
         row["team"] = team or "sequential"
+    if solved is not None:
+        row["solved_by_attempt"] = solved
     return row | {
         "agent": agent_name,
         **({} if rerank is None else {"rerank": rerank}),
