@@ -5,6 +5,8 @@ Time is CPU time, that of child processes included, so that a busy machine measu
 
 from __future__ import annotations
 
+import contextlib
+import io
 import random
 import resource
 import time
@@ -20,6 +22,7 @@ AT_LEAST = {
     "alfworld": 20_000.0, "bash": 50.0, "device": 20_000.0, "reasoning": 20_000.0, "roco-sandwich": 20_000.0,
     "roco-sort": 20_000.0, "roco-sweep": 20_000.0, "sql": 2_000.0, "webshop": 2_000.0,
 }  # fmt: skip
+_VIEWS: dict[str, tuple[dict[str, Any], ...]] = {"nethack": ({}, {"view": "screen"})}
 Peer = tuple[str, float]
 
 
@@ -27,13 +30,15 @@ def pace(say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Return rows of a step and a reset for every world that is here, then those of engines and of search."""
     rows = []
     for world in (r["id"] for r in listing() if r["available"]):
-        say(f"{world}: steps and resets")
-        rate, reset_ms = turns(world)
         peer = _peer(_PEERS[world]) if world in _PEERS else None
-        rows += [
-            row(f"{world} step", rate, "steps per CPU-second", *(peer or ()), target=AT_LEAST.get(world)),
-            row(f"{world} reset", reset_ms, "ms"),
-        ]
+        for kwargs in _VIEWS.get(world, ({},)):
+            name = ", ".join((world, *(f"{k}={v}" for k, v in kwargs.items())))
+            say(f"{name}: steps and resets")
+            rate, reset_ms = turns(world, **kwargs)
+            rows += [
+                row(f"{name}: step", rate, "steps per CPU-second", *(peer or ()), target=AT_LEAST.get(world)),
+                row(f"{name}: reset", reset_ms, "ms"),
+            ]
     return [*rows, *_engines(say), *_search(say)]
 
 
@@ -112,20 +117,22 @@ def _textworld() -> Peer:
 
 def _babyai() -> Peer:
     import gymnasium
+    import minigrid  # noqa: F401, it registers its levels
 
     from ..envs.babyai import LEVELS
 
     env, rng = gymnasium.make(LEVELS["goto"], disable_env_checker=True), random.Random(0)
-    env.reset(seed=0)
 
     def play() -> Iterator[None]:
+        env.reset(seed=0)
         while True:
             *_, ended, cut, _ = env.step(rng.randrange(6))
             yield
             if ended or cut:
                 env.reset()
 
-    return "minigrid alone", _rate(play())
+    with contextlib.redirect_stdout(io.StringIO()):  # it tells of every layout that it rejects
+        return "minigrid alone", _rate(play())
 
 
 def _nethack() -> Peer:
