@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import Any, cast
 
-from ..envs import TextEnv, listing, make
+from ..envs import listing, make
+from ..envs.either import begin, tell
 from .bench import row
 
 ENOUGH_S = 1.0
@@ -30,13 +31,13 @@ def pace(say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Return rows of a step and a reset for every world that is here, then those of engines and of search."""
     rows = []
     for world in (r["id"] for r in listing() if r["available"]):
-        peer = _peer(_PEERS[world]) if world in _PEERS else None
+        peer = _peer(_PEERS[world]) if world in _PEERS else (None, None)
         for kwargs in _VIEWS.get(world, ({},)):
             name = ", ".join((world, *(f"{k}={v}" for k, v in kwargs.items())))
             say(f"{name}: steps and resets")
             rate, reset_ms = turns(world, **kwargs)
             rows += [
-                row(f"{name}: step", rate, "steps per CPU-second", *(peer or ()), target=AT_LEAST.get(world)),
+                row(f"{name}: step", rate, "steps per CPU-second", *peer, AT_LEAST.get(world)),
                 row(f"{name}: reset", reset_ms, "ms"),
             ]
     return [*rows, *_engines(say), *_search(say)]
@@ -58,21 +59,15 @@ def turns(world: str, **kwargs: Any) -> tuple[float, float]:
     reset_s = step_s = 0.0
     for task in cycle(env.tasks("train")):
         start = _cpu()
-        _, first = env.reset(options={"task": task})
+        infos = begin(env, task)
         reset_s += _cpu() - start
-        alone = isinstance(env, TextEnv)
-        infos: dict[str, Any] = {"": first} if alone else first
-        plan = ("look",) if infos[next(iter(infos))]["admissible"] else cast(TextEnv, env).privileged().actions
+        plan = ("look",) if next(iter(infos.values()))["admissible"] else env.privileged().actions
         start = _cpu()
-        over = False
         for _ in range(100):
-            said = {a: rng.choice(info["admissible"] or plan) for a, info in infos.items()}
-            *_, ended, cut, told = env.step(said[""] if alone else said)  # type: ignore[arg-type]
+            infos, over = tell(env, {a: rng.choice(info["admissible"] or plan) for a, info in infos.items()})
             steps += 1
-            over = bool(ended or cut) if alone else any(ended.values()) or any(cut.values())  # type: ignore[union-attr]
             if over:
                 break
-            infos = {"": told} if alone else told
         step_s, resets = step_s + _cpu() - start, resets + 1
         if step_s + reset_s > ENOUGH_S and resets >= 3:
             break
@@ -80,11 +75,12 @@ def turns(world: str, **kwargs: Any) -> tuple[float, float]:
     return steps / max(step_s, 1e-9), 1e3 * reset_s / resets
 
 
-def _peer(run: Callable[[], Peer]) -> Peer | None:
+def _peer(run: Callable[[], Peer]) -> tuple[str | None, float | None]:
+    """Return a peer's name and its figure, where it is installed."""
     try:
         return run()
     except ImportError:
-        return None
+        return None, None
 
 
 def _rate(steps: Iterator[None], most: int = 3000) -> float:
@@ -176,7 +172,7 @@ def _engines(say: Callable[[str], None]) -> list[dict[str, Any]]:
     pulls = 1000 * 300 / (_cpu() - start)
     peer = _peer(lambda: _overcooked(joints))
     return [
-        row("overcooked engine", ticks, "joint steps per CPU-second", *(peer or ()), target=200_000),
+        row("overcooked engine", ticks, "joint steps per CPU-second", *peer, 200_000),
         row("bandit engine, 1,000 at once, UCB", pulls, "steps per CPU-second", target=3_000_000),
     ]
 
@@ -220,7 +216,7 @@ def _search(say: Callable[[str], None], products: int = 100_000, queries: int = 
 
     peer = _peer(lambda: ("bm25s, which ranks otherwise", median_ms(_bm25s(texts))))
     return [
-        row("webshop search, 100,000 products, median", median_ms(index.search), "ms", *(peer or ()), target=5.0),
+        row("webshop search, 100,000 products, median", median_ms(index.search), "ms", *peer, 5.0),
         row("webshop index of 100,000 products", built, "s"),
     ]
 
