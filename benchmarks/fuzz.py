@@ -36,6 +36,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
     rows = listing()
     here = [r["id"] for r in rows if r["available"]]
     rest = (1 - sum(SHARE.get(name, 0.0) for name in here)) / sum(name not in SHARE for name in here)
@@ -63,7 +64,6 @@ def main() -> int:
         worlds[name] = {k: round(v, 3) if isinstance(v, float) else v for k, v in asdict(tally).items()}
         print(name, worlds[name], file=sys.stderr)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
     report = {
         "command": " ".join(["python", "benchmarks/fuzz.py", *sys.argv[1:]]), "seed": args.seed,
         "date": datetime.now(UTC).date().isoformat(), "commit": commit.strip(),

@@ -1,7 +1,8 @@
 """Measure scripted agents and speed in every world, and write docs/worlds.md from what was found.
 
-    python benchmarks/worlds.py                 runs both, some minutes, into benchmarks/results/worlds.json
-    python benchmarks/worlds.py --page          writes only the page again, from the results that lie there
+    python benchmarks/worlds.py           runs both, some minutes, into benchmarks/results/{agents,speed}.json
+    python benchmarks/worlds.py agents    one of them; the other is `speed`
+    python benchmarks/worlds.py page      writes only the page again, from the results that lie there
 
 The same rows come from `agentgym bench worlds` and `agentgym bench envs`. Peers are measured where they are installed.
 """
@@ -19,11 +20,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "worlds.md"
+PARTS = ("agents", "speed")
 AGENTS = ("oracle", "searcher", "random")
 
 
-def run(seed: int, episodes: int) -> dict[str, Any]:
-    """Return what both tables hold, and where it was found."""
+def run(what: str, seed: int, episodes: int) -> dict[str, Any]:
+    """Return what a table holds, and where it was found."""
     from agentgym.training.bench import measure
     from agentgym.training.worlds import table
 
@@ -31,12 +33,14 @@ def run(seed: int, episodes: int) -> dict[str, Any]:
         print(text, file=sys.stderr, flush=True)
 
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    rows, left_out = table(say, episodes, seed)
-    return {
-        "command": " ".join(["python", "benchmarks/worlds.py", *sys.argv[1:]]), "seed": seed,
-        "date": datetime.now(UTC).date().isoformat(), "commit": commit.strip(), "rows": rows, "left_out": left_out,
-        "speed": measure("envs", say),
+    found: dict[str, Any] = {
+        "command": f"python benchmarks/worlds.py {what}", "seed": seed, "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit.strip(),
     }  # fmt: skip
+    if what == "speed":
+        return found | {"rows": measure("envs", say)}
+    rows, left_out = table(say, episodes, seed)
+    return found | {"episodes": episodes, "rows": rows, "left_out": left_out}
 
 
 def lines(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
@@ -67,7 +71,7 @@ def speed(row: dict[str, Any]) -> list[str]:
     return [row["name"], number(row["value"]), row["unit"], goal, peer]
 
 
-def page(found: dict[str, Any], fuzzed: dict[str, Any]) -> str:
+def page(found: dict[str, Any], timed: dict[str, Any], fuzzed: dict[str, Any]) -> str:
     """Return docs/worlds.md."""
     by: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in found["rows"]:
@@ -95,9 +99,9 @@ def page(found: dict[str, Any], fuzzed: dict[str, Any]) -> str:
         "Left out:", "", *(f"- {', '.join(names)}: {why}" for why, names in reasons.items()), "",
         "## Speed", "",
         "CPU time of one core, children included: random actions from the listed ones, tasks of `train` in order, text "
-        f"and listed actions made at every step. `agentgym bench envs`, {told.format(**found)}, on a shared machine of "
-        "two cores.", "",
-        *lines(["what", "value", "unit", "target", "peer"], map(speed, found["speed"])), "",
+        f"and listed actions made at every step. `{timed['command']}`, {told.format(**timed)}, on a shared machine of "
+        "two cores; `agentgym bench envs` makes the same rows.", "",
+        *lines(["what", "value", "unit", "target", "peer"], map(speed, timed["rows"])), "",
         "## Strings of any kind", "",
         f"`{fuzzed['command']}`, {told.format(**fuzzed)}: {fuzzed['strings']:,} strings, {len(fuzzed['faults'])} "
         f"exceptions, none without an answer within a minute, {fuzzed['seconds']:,.0f} s in all.", "",
@@ -114,14 +118,15 @@ def page(found: dict[str, Any], fuzzed: dict[str, Any]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", choices=[*PARTS, "page", "all"], default="all")
     parser.add_argument("--episodes", type=int, default=100, help="of each world and agent, at most")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--page", action="store_true", help="measure nothing")
     parser.add_argument("--print", action="store_true", help="print the page instead of writing it")
     args = parser.parse_args()
-    if not args.page:
-        (RESULTS / "worlds.json").write_text(json.dumps(run(args.seed, args.episodes), indent=1) + "\n")
-    text = page(*(json.loads((RESULTS / name).read_text()) for name in ("worlds.json", "fuzz.json")))
+    for what in PARTS:
+        if args.what in (what, "all"):
+            (RESULTS / f"{what}.json").write_text(json.dumps(run(what, args.seed, args.episodes), indent=1) + "\n")
+    text = page(*(json.loads((RESULTS / f"{name}.json").read_text()) for name in (*PARTS, "fuzz")))
     if args.print:
         print(text, end="")
     else:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from .core import TextEnv
+from .either import Told, begin, tell
 
 if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
+    from .core import TextEnv
     from .team import TeamEnv
 
 ODD = (
@@ -64,21 +65,15 @@ def fuzz(
     rng, tally, env = random.Random(seed), Tally(), make()
     tasks = env.tasks("train")
     start = time.perf_counter()
-    infos: Mapping[str, Any] = {}
+    infos: Told = {}
     while tally.strings < strings:
         if not infos:
-            _, first = env.reset(seed=seed, options={"task": tasks[rng.randrange(len(tasks))]})
-            infos = {"": first} if isinstance(env, TextEnv) else first
+            infos = begin(env, tasks[rng.randrange(len(tasks))], seed)
             tally.episodes += 1
         texts = {name: nonsense(rng, info["admissible"] or ()) for name, info in infos.items()}
         watch(repr(texts))
         said = time.perf_counter()
-        if isinstance(env, TextEnv):
-            *_, terminated, truncated, info = env.step(texts[""])
-            over, infos = terminated or truncated, {"": info}
-        else:
-            *_, ended, cut, infos = cast("TeamEnv", env).step(texts)
-            over = any(ended.values()) or any(cut.values())
+        infos, over = tell(env, texts)
         tally.slowest_s = max(tally.slowest_s, time.perf_counter() - said)
         tally.strings += len(texts)
         if not all("invalid" in info for info in infos.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 from . import ids
@@ -136,8 +137,12 @@ def commands() -> dict[str, int]:
 
 
 def _text(row: Any) -> str:
-    line: bytes = row.tobytes().split(b"\0")[0]
-    return line.decode("latin-1").encode("ascii", "replace").decode().strip()
+    return _plain_text(row.tobytes())
+
+
+@lru_cache(maxsize=1 << 14)
+def _plain_text(raw: bytes) -> str:
+    return raw.split(b"\0")[0].decode("latin-1").encode("ascii", "replace").decode().strip()
 
 
 def screen(seen: dict[str, Any]) -> str:
@@ -148,6 +153,7 @@ def screen(seen: dict[str, Any]) -> str:
     return "\n".join(whole[i : i + width].rstrip() for i in range(0, len(whole), width)).rstrip()
 
 
+@lru_cache(maxsize=1 << 14)
 def bearing(dx: int, dy: int) -> str:
     """Return how far and in which direction a thing is; y grows to the south.
 

@@ -110,11 +110,11 @@ def _policy(say: Callable[[str], None]) -> list[dict[str, Any]]:
     from .play import evaluate
 
     say("tiny: rollouts")
-    row = evaluate("alfworld", "tiny", split="valid", episodes=64)
-    share = row["share_of_seconds"]
+    played = evaluate("alfworld", "tiny", split="valid", episodes=64)
+    share = played["share_of_seconds"]
     whole = sum(share.values())
     return [
-        row("tiny rollouts", row["episodes"] / row["seconds"], "episodes per second"),
+        row("tiny rollouts", played["episodes"] / played["seconds"], "episodes per second"),
         row("tiny rollouts, environment and memory", 100 * (share["env"] + share["memory"]) / whole, "% of seconds"),
     ]
 

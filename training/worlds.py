@@ -22,7 +22,8 @@ def table(
     worlds: these only.
     A row is a bench row, the value being the success in %, with the parts of the evaluation object that say how sure it is.
     """
-    rows, left_out = [], {}
+    rows: list[dict[str, Any]] = []
+    left_out: dict[str, dict[str, str]] = {}
     for world in worlds or [r["id"] for r in listing()]:
         for agent in AGENTS:
             say(f"{world}: {agent}")

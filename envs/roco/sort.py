@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import ClassVar
 
@@ -33,16 +34,7 @@ class Sort(Rules[Panels]):
 
     def options(self, state: Panels, i: int) -> tuple[str, ...]:
         """Return what a robot may do if the others play along."""
-        return (
-            WAIT,
-            *(
-                f"PICK {cube} PLACE panel{to}"
-                for cube, at in zip(CUBES, state, strict=True)
-                if at in REACH[i]
-                for to in REACH[i]
-                if to in (*FREE, TARGET[cube])
-            ),
-        )
+        return _options(state, i)
 
     def clash(self, state: Panels, joint: Joint) -> dict[int, str]:
         """Return whether nobody moves, or two pick one cube."""
@@ -89,6 +81,18 @@ class Sort(Rules[Panels]):
                 f"{cube}: {f'on panel{at}' if seen else 'not in your reach'}; it belongs on panel{TARGET[cube]}."
             )
         return lines
+
+
+@lru_cache(maxsize=4096)
+def _options(state: Panels, i: int) -> tuple[str, ...]:
+    picks = (
+        f"PICK {cube} PLACE panel{to}"
+        for cube, at in zip(CUBES, state, strict=True)
+        if at in REACH[i]
+        for to in REACH[i]
+        if to in (*FREE, TARGET[cube])
+    )
+    return (WAIT, *picks)
 
 
 LEVELS: dict[str, Sort] = {  # by distance; the last is published, the others are ours

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from math import dist
 from typing import ClassVar, NamedTuple
@@ -31,7 +32,7 @@ class Sweep(Rules[Floor]):
     table: int = 0
     robots: ClassVar[tuple[str, ...]] = ("Alice", "Bob")
 
-    @property
+    @cached_property
     def targets(self) -> tuple[str, ...]:
         """The cubes that must end in the bin."""
         return (
@@ -39,7 +40,7 @@ class Sweep(Rules[Floor]):
             *(f"green_cube_{n}" for n in range(1, self.green + 1)),
         )
 
-    @property
+    @cached_property
     def cubes(self) -> tuple[str, ...]:
         """All cubes."""
         return (*self.targets, *_OTHERS[: self.total - self.yellow - self.green])
@@ -98,7 +99,7 @@ class Sweep(Rules[Floor]):
 
     def describe(self, state: Floor, i: int, everything: bool) -> list[str]:
         """Return what a robot sees."""
-        here = self._place(state.at[i])
+        here = _place(self.table, state.at[i])
         lines = [f"You are {self.robots[i]} with the {('dustpan', 'broom')[i]}, at {state.at[i]}."]
         if everything:
             lines.append(f"{self.robots[1 - i]} is at {state.at[1 - i]}.")
@@ -108,14 +109,8 @@ class Sweep(Rules[Floor]):
             elif cube in state.bin:
                 lines.append(f"{cube}: inside {BIN}.")
             else:
-                lines.append(f"{cube}: on the table, {dist(here, self._place(cube)):.2f} m from you.")
+                lines.append(f"{cube}: on the table, {dist(here, _place(self.table, cube)):.2f} m from you.")
         return lines
-
-    def _place(self, name: str) -> tuple[float, float]:
-        if name in ("home", BIN):
-            return (0.0, 0.0) if name == "home" else (1.5, 0.0)
-        digest = sha256(f"{self.table} {name}".encode()).digest()
-        return (digest[0] % 120 / 100, 0.2 + digest[1] % 80 / 100)
 
     def plan(self, state: Floor) -> list[Joint]:
         """Return a shortest plan: a move and a sweep for each target on the table, one dump at the end."""
@@ -133,6 +128,14 @@ class Sweep(Rules[Floor]):
         if lying or set(self.targets) - state.bin:
             steps.append(("DUMP", WAIT))
         return steps
+
+
+@lru_cache(maxsize=1024)
+def _place(table: int, name: str) -> tuple[float, float]:
+    if name in ("home", BIN):
+        return (0.0, 0.0) if name == "home" else (1.5, 0.0)
+    digest = sha256(f"{table} {name}".encode()).digest()
+    return (digest[0] % 120 / 100, 0.2 + digest[1] % 80 / 100)
 
 
 LEVELS: dict[str, Sweep] = {
