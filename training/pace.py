@@ -198,7 +198,7 @@ def _search(say: Callable[[str], None], products: int = 100_000, queries: int = 
     import numpy as np
 
     from ..envs.webshop import catalogue
-    from ..envs.webshop.bm25 import Index
+    from ..envs.search.bm25 import Index
     from ..envs.webshop.product import read_products
 
     say(f"webshop: search among {products:,} products")
