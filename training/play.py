@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..agents.core import Agent, PrivilegedAgent
-from ..agents.scripted import OracleAgent, RandomAgent, SearcherAgent
+from ..agents.scripted import HabitualAgent, OracleAgent, RandomAgent, SearcherAgent
 from ..envs import make, make_single, options
 from ..envs.core import Searcher
 from ..envs.errors import unknown
@@ -31,6 +31,7 @@ AGENTS = {
     "random": "uniform over the admissible actions",
     "searcher": "the world's searching expert, without privilege",
     "oracle": "the world's own planner, with privilege: the ceiling",
+    "habitual": "the oracle, but for bad habits and slips: who offline data is collected with",
     "tiny": "agentgym's small decoder, as pre-trained",
     "smollm2": "SmolLM2-135M-Instruct, zero-shot",
     "RUN_DIR": "what a run has trained; RUN_DIR/checkpoints/01 for one of its rounds",
@@ -51,6 +52,8 @@ def agent(
         return RandomAgent(), count_words
     if name == "oracle":
         return OracleAgent(), count_words
+    if name == "habitual":
+        return HabitualAgent(make(env, **kwargs).habit), count_words
     if name == "searcher":
         return SearcherAgent(_searchers(env, kwargs)), count_words
     if name.startswith("chat:"):
@@ -96,7 +99,7 @@ def student(name: str) -> Student:
         return Student.held(Path(name))
     if name in ("tiny", "smollm2") or "/" in name or Path(name).is_dir():
         return Student.of(name)
-    raise unknown("agent", name, ["random", "oracle", "searcher", "tiny", "smollm2", "chat:MODULE:OBJECT"])
+    raise unknown("agent", name, ["random", "oracle", "searcher", "habitual", "tiny", "smollm2", "chat:MODULE:OBJECT"])
 
 
 def _searchers(env: str, kwargs: dict[str, Any]) -> Callable[[str], Searcher]:
