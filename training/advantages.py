@@ -168,8 +168,8 @@ def best_of_n(q: Tensor, v: Tensor, quantile: float = 0.0) -> tuple[Tensor, Tens
     """Best-of-N policy extraction: which candidate to clone in every state, and in which states.
 
     i*_b = argmax_i A_bi with A_bi = Q_bi − V_b; clone where A_{b,i*} is at least the given quantile of all A_{b,i*}.
-    Source: Digi-Q, arXiv 2502.15760, Sec. 4.3. The paper clones where A > 0 and its release where A > 0.05 or 0.1; an
-    absolute bound starves early states, whose advantages are discounted most. Ours is relative, and by default none.
+    Source: Digi-Q, arXiv 2502.15760, Sec. 4.3. Its release clones where A > 0.05 or 0.1; an absolute bound
+    starves early states, whose advantages are discounted most. Ours is relative, and by default none.
 
     Args:
         q: Q of N candidates in B states, shape (B, N), −inf where a state has fewer. v: V, shape (B,).

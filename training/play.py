@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ..agents.core import Agent, PrivilegedAgent
-from ..agents.scripted import NoisyAgent, OracleAgent, RandomAgent, SearcherAgent
-from ..envs import make, make_team, options
+from ..agents.scripted import HabitualAgent, NoisyAgent, OracleAgent, RandomAgent, SearcherAgent
+from ..envs import make, make_single, make_team, options
 from ..envs.core import Searcher, TextEnv
 from ..envs.errors import unknown
 from ..memory import memory_maker
@@ -33,6 +33,7 @@ AGENTS = {
     "searcher": "the world's searching expert, without privilege",
     "oracle": "the world's own planner, with privilege: the ceiling",
     "noisy:P": "the oracle with probability P, else random: a planner of known skill",
+    "habitual": "the oracle, but for bad habits and slips: who offline data is collected with",
     "tiny": "agentgym's small decoder, as pre-trained",
     "smollm2": "SmolLM2-135M-Instruct, zero-shot",
     "RUN_DIR": "what a run has trained; RUN_DIR/checkpoints/01 for one of its rounds",
@@ -57,6 +58,8 @@ def agent(
         return OracleAgent(), count_words
     if name.startswith("noisy:"):
         return NoisyAgent(typed("--agent noisy", name.removeprefix("noisy:"), "float")), count_words
+    if name == "habitual":
+        return HabitualAgent(make_single(env, **kwargs).habit), count_words
     if name == "searcher":
         return SearcherAgent(_searchers(env, kwargs)), count_words
     if name.startswith(("react:", "reflexion:")):
@@ -119,7 +122,8 @@ def student(name: str) -> Student:
         return Student.held(Path(name))
     if name in ("tiny", "smollm2") or "/" in name or Path(name).is_dir():
         return Student.of(name)
-    raise unknown("agent", name, ["random", "oracle", "searcher", "noisy:P", "tiny", "smollm2", "chat:MODULE:OBJECT"])
+    listed = ["random", "oracle", "searcher", "habitual", "noisy:P", "tiny", "smollm2", "chat:MODULE:OBJECT"]
+    raise unknown("agent", name, listed)
 
 
 def _searchers(env: str, kwargs: dict[str, Any]) -> Callable[[str], Searcher]:

@@ -20,8 +20,8 @@ READS = ("history", "screen")
 def state_text(turn: Turn, reads: str = "history") -> str:
     """Return what a critic reads of a turn.
 
-    history: the goal and all that the agent reads. screen: the last action, the last observation and the goal, as
-    Digi-Q's critic does (arXiv 2502.15760, Sec. 5); shorter, and the same under every memory.
+    history: the goal and all that the agent reads. screen: the last action, the last observation and the goal, as the
+    critic of Digi-Q's release does (arXiv 2502.15760); shorter, and the same under every memory.
     """
     if reads == "history":
         return turn.text if turn.goal in turn.text else f"{turn.goal}\n{turn.text}"
