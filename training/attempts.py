@@ -111,7 +111,7 @@ def summary(hits: Bools, given: Sequence[Sequence[str]]) -> dict[str, Any]:
         "c->i": proportion((first & ~last).tolist()),
         "edits": proportion(edited(given).tolist()),
         f"m1@t{t}": proportion(vote.tolist()),
-        f"p1@t{t}": proportion(np.logical_or.reduce(hits, axis=1).tolist()),
+        f"p1@t{t}": proportion([bool(any(row)) for row in hits]),
         "gain": difference(vote, first),
     }
 
