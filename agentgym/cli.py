@@ -293,13 +293,13 @@ def export(
     """Gather, filter, split and convert stored episodes; what is there twice is taken once."""
     from .envs.errors import unknown
     from .memory import memory_maker
-    from .memory.store import by_task, select, thirds
+    from .memory.store import by_task, read_shares, select
     from .training.exchange import FORMATS, load
     from .training.exchange import export as write
 
     if to not in FORMATS:
         raise unknown("format", to, FORMATS)
-    made, parts = memory_maker(memory), None if shares is None else thirds(shares)
+    made, parts = memory_maker(memory), None if shares is None else read_shares(shares)
     every, twice, lost = load(source, success)
     chosen = select(every, env=env, kind=kind, agent=agent, success=success, score=score)
     if not chosen:
@@ -315,7 +315,8 @@ def export(
     if as_json:
         _print(row | {"rows": written})
     else:
-        typer.echo("\n".join([*(f"{n} rows in {file}" for file, n in written.items()), f"{row}"]))
+        typer.echo("\n".join(f"{n} rows in {file}" for file, n in written.items()))
+        typer.echo(f"{len(chosen)} of {len(every)} episodes; {twice} more were there twice")
 
 
 @app.command()

@@ -156,10 +156,10 @@ def by_task(
     return out
 
 
-def thirds(text: str) -> dict[str, float]:
+def read_shares(text: str) -> dict[str, float]:
     """Return the shares of train, valid and test, as typed: "0.8,0.1,0.1".
 
-    >>> thirds("0.8,0.1,0.1")
+    >>> read_shares("0.8,0.1,0.1")
     {'train': 0.8, 'valid': 0.1, 'test': 0.1}
     """
     try:

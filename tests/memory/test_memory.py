@@ -9,7 +9,7 @@ import pytest
 from agentgym.envs import Unknown
 from agentgym.memory import DiffMemory, FullMemory, Step, Trajectory, WindowMemory, count_words, make_memory
 from agentgym.memory.diff import CODECS, UNITS, decode, encode, operations, prose, sentences
-from agentgym.memory.store import append, by_task, gather, read, select, thirds, unique, write
+from agentgym.memory.store import append, by_task, gather, read, read_shares, select, unique, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -254,16 +254,16 @@ def test_filters_hold_together() -> None:
 
 def test_a_task_lies_in_one_part_whatever_else_is_in_the_store() -> None:
     rows = [replace(trajectory(i % 400), seed=i) for i in range(1200)]
-    parts = by_task(rows, thirds("0.8,0.1,0.1"), seed=3)
+    parts = by_task(rows, read_shares("0.8,0.1,0.1"), seed=3)
     named = {k: {t.task for t in v} for k, v in parts.items()}
     assert sum(map(len, parts.values())) == 1200 and sum(map(len, named.values())) == 400
     assert 280 <= len(named["train"]) <= 360 and min(map(len, named.values())) >= 20
-    some = by_task(rows[7:300:3], thirds("0.8,0.1,0.1"), seed=3)
+    some = by_task(rows[7:300:3], read_shares("0.8,0.1,0.1"), seed=3)
     assert all({t.task for t in v} <= named[k] for k, v in some.items())
-    assert named != {k: {t.task for t in v} for k, v in by_task(rows, thirds("0.8,0.1,0.1"), seed=4).items()}
+    assert named != {k: {t.task for t in v} for k, v in by_task(rows, read_shares("0.8,0.1,0.1"), seed=4).items()}
     for wrong in ("0.5,0.5", "a,b,c"):
         with pytest.raises(ValueError, match="three numbers"):
-            thirds(wrong)
+            read_shares(wrong)
     with pytest.raises(ValueError, match="sum to 1"):
         by_task(rows, {"train": 0.5})
 
