@@ -434,7 +434,10 @@ def pretrain(
     if name != "tiny":
         raise unknown("model to pre-train,", name, ["tiny"])
     plan = Pretraining(seed=seed, compiled=compiled)
-    plan = replace(plan, steps=steps or plan.steps, episodes=episodes or plan.episodes)
+    if steps is not None:
+        plan = replace(plan, steps=steps)
+    if episodes is not None:
+        plan = replace(plan, episodes=episodes)
     record = run(make("alfworld", train=plan.games), plan, out, lambda row: _say(json.dumps(row)))
     typer.echo(f"{out}: {record['parameters']:,} parameters, data {record['data_sha256']}")
 

@@ -77,9 +77,10 @@ class OracleTeacher:
     """The world's own planner, re-planned from each state that the student reached.
 
     Where the student has read every name on which the oracle's action rests, the action is realizable and is the
-    correction. Elsewhere the searching expert corrects, hinted by the oracle towards a kind of place: over many tasks
-    that teaches where things usually are, which a student can learn, and never where this one thing is, which it
-    cannot. Source: LEAP arXiv 2410.05434 Sec. 4 (realizability); the hinted search is ours.
+    correction. Elsewhere the searching expert corrects. With `hint` the oracle steers its search towards a kind of
+    place; on ALFWorld that did harm (LEAP's default is without): the episodes that fail are those in which the thing
+    lies where it seldom does, and hints teach just that. Source: LEAP arXiv 2410.05434 Sec. 4 (realizability); the
+    hinted search is ours.
 
     make_searcher: a fresh searching expert. privilege: share of the steps at which an unrealizable oracle action is
     taught all the same, the x-axis of LEAP's trade-off: 0 the filter at full, 1 raw oracle labels. hint: whether the
@@ -89,7 +90,7 @@ class OracleTeacher:
 
     make_searcher: Callable[[], Searcher]
     privilege: float = 0.0
-    hint: bool = True
+    hint: bool = False
     trust: bool = True
     seed: int = 0
 

@@ -36,7 +36,9 @@ class Pretraining:
     episodes: transcripts. steps: of training. lr: the embeddings' rate; the matrices' is ten times it.
     batch_tokens: padded tokens a step. action_weight: weight of a token of an expert's action over any other.
     rename: share of the episodes whose things swap names, so that a name must be copied and cannot be remembered.
-    searching: share of searching play. width, layers, heads: the shape. seed: of everything.
+    searching: share of searching play; the rest is random. detours: shares of random actions within it, one drawn for
+    each transcript. games: train games that are generated for it. compiled: whether torch.compile fuses the loss, which
+    is faster and needs a C++ compiler. width, layers, heads: the shape. seed: of everything.
     """
 
     episodes: int = 80_000

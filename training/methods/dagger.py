@@ -16,8 +16,8 @@ from .leap import Leap, few
 class Dagger(Leap):
     """LEAP's loop with an expert without privilege: LEAP minus its own idea.
 
-    Source: DAgger, arXiv 1011.0686, in the form of LEAP's loop so that only the teacher differs; every action comes from
-    the world's searching expert.
+    Source: DAgger, arXiv 1011.0686, in the form of LEAP's loop so that only the teacher differs: every action comes
+    from the world's searching expert.
     """
 
     id: ClassVar[str] = "dagger"

@@ -39,10 +39,10 @@ class Leap:
     demonstrations: of round 0. iterations: rounds after it. episodes: rolled out in each. threshold: the paper's 0.
     temperature: of rollouts; the paper's 0.3. teacher: oracle, self (the student with the privileged state in its
     prompt) or model (`chat`, a "module:object" that is a langchain-core chat model). privilege: share of steps at
-    which an unrealizable oracle action is taught all the same. hint, trust: see OracleTeacher; hints are off, since the
-    episodes that fail are those in which the thing lies where it seldom does, and hints would teach just that. update: sft or dpo.
+    which an unrealizable oracle action is taught all the same. hint, trust: see OracleTeacher. update_by: sft or dpo.
     beta: of DPO, the paper's 0.01 for 8 B parameters; ours 0.1. pairs: at most so many preferences a round, drawn at
-    random; each is read with its whole history, which costs a hundred times a step of SFT on whole episodes. epochs0, epochs, lr: of the fits.
+    random; each is read with its whole history, which costs a hundred times a step of SFT on whole episodes. epochs0,
+    epochs, lr: of the fit of round 0 and of the later ones; lr None takes the student's own.
     """
 
     id: ClassVar[str] = "leap"
@@ -60,7 +60,7 @@ class Leap:
     trust: bool = True
     update_by: str = "sft"
     beta: float = 0.1
-    pairs: int = 2000
+    pairs: int = 500
     epochs0: float = 6.0
     epochs: float = 4.0
     lr: float | None = None
@@ -87,9 +87,8 @@ class Leap:
         tasks = lab.tasks("train", self.episodes, k)
         played = lab.play(lab.student.policy(self.temperature), tasks, k, label="roll out")
         poor = [t for t in played if t.score <= self.threshold]
-        lab.say(
-            f"  roll out: {len(played) - len(poor)} of {len(played)} train episodes succeeded, {len(poor)} go to the teacher"
-        )
+        won = len(played) - len(poor)
+        lab.say(f"  roll out: {won} of {len(played)} train episodes succeeded, {len(poor)} go to the teacher")
         return poor
 
     def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
