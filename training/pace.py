@@ -198,8 +198,8 @@ def _search(say: Callable[[str], None], products: int = 100_000, queries: int = 
     """Time the shop's search over many products with people's instructions, and bm25s on the same texts."""
     import numpy as np
 
-    from ..envs.webshop import catalogue
     from ..envs.search.bm25 import Index
+    from ..envs.webshop import catalogue
     from ..envs.webshop.product import read_products
 
     say(f"webshop: search among {products:,} products")
