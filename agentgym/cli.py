@@ -428,13 +428,10 @@ def serve(
     port: int = 8000,
 ) -> None:
     """Answer OpenAI clients by a local model, on this machine: /v1/chat/completions."""
-    from .agents.local import LocalChat
     from .agents.serve import server
-    from .training.play import student
+    from .training.play import local_chat
 
-    trained = student(agent)
-    trained.loaded.model = trained.model
-    made = server(LocalChat.wrap(trained.loaded), agent, host, port)
+    made = server(local_chat(agent), agent, host, port)
     _say(f"{agent} answers at http://{host}:{made.server_address[1]}/v1 ; Ctrl-C stops")
     try:
         made.serve_forever()

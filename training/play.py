@@ -25,6 +25,7 @@ from .run import RunDir
 from .settings import typed
 
 if TYPE_CHECKING:
+    from ..agents.local import LocalChat
     from ..agents.rerank import RerankAgent
     from .student import Student
 
@@ -95,15 +96,21 @@ def reranked(name: str, policy: Agent | PrivilegedAgent, n: int) -> RerankAgent:
     return RerankAgent(policy, load_critic(folder / "critic")[0], n)
 
 
-def _chat(name: str, temperature: float) -> Any:
-    from ..agents.chat import load_chat
+def local_chat(name: str, temperature: float = 0.0) -> LocalChat:
+    """Return a local model, as it is or as a run has trained it, as a langchain-core chat model."""
     from ..agents.local import LocalChat
 
-    if name.startswith("chat:"):
-        return load_chat(name.removeprefix("chat:"))
     trained = student(name)
     trained.loaded.model = trained.model
     return LocalChat.wrap(trained.loaded, temperature=temperature)
+
+
+def _chat(name: str, temperature: float) -> Any:
+    from ..agents.chat import load_chat
+
+    if name.startswith("chat:"):
+        return load_chat(name.removeprefix("chat:"))
+    return local_chat(name, temperature)
 
 
 def student(name: str) -> Student:

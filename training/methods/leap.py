@@ -41,8 +41,8 @@ class Leap:
     prompt) or model (`chat`, a "module:object" that is a langchain-core chat model). privilege: share of steps at
     which an unrealizable oracle action is taught all the same. hint, trust: see OracleTeacher. update_by: sft or dpo.
     beta: of DPO, the paper's 0.01 for 8 B parameters; ours 0.1. pairs: at most so many preferences a round, drawn at
-    random; each is read with its whole history, which costs a hundred times a step of SFT on whole episodes. epochs0,
-    epochs, lr: of the fit of round 0 and of the later ones; lr None takes the student's own.
+    random, since each is read with its whole history. epochs0, epochs, lr: of the fit of round 0 and of the later
+    ones; lr None takes the student's own.
     """
 
     id: ClassVar[str] = "leap"
