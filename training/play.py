@@ -151,6 +151,50 @@ def settings(env: str, pairs: dict[str, str]) -> dict[str, Any]:
     return out
 
 
+Play = Callable[[Callable[[], Memory], Sequence[str]], list[Trajectory]]
+
+
+def _alone(
+    name: str,
+    env: str,
+    kwargs: dict[str, Any],
+    temperature: float,
+    rerank: int | None,
+    team: str | None,
+    with_: dict[str, Any],
+) -> tuple[Any, Counter, Play]:
+    """Return who plays a world of one agent, the counter of its tokens, and how tasks are played."""
+    if team is not None:
+        raise LookupError(f"--team {team}: in env {env!r} one agent acts; --team is for worlds of several")
+    player, count = agent(name, env, kwargs, temperature)
+    if rerank is not None:
+        player = reranked(name, player, rerank)
+    return player, count, lambda maker, some: rollout(lambda: make_single(env, **kwargs), player, maker, some, **with_)
+
+
+def _together(
+    name: str,
+    env: str,
+    kwargs: dict[str, Any],
+    temperature: float,
+    rerank: int | None,
+    team: str | None,
+    with_: dict[str, Any],
+) -> tuple[Any, Counter, Play]:
+    """Return the same for a world of several agents, who come to a plan as `team` says."""
+    from .team import coordinator, rollout_team, speaker
+
+    if rerank is not None:
+        raise LookupError(f"--rerank {rerank}: env {env!r} has several agents; --team read-s re-ranks their plans")
+    course = coordinator(team or "sequential", env, kwargs)
+    player, count = speaker(name, course, lambda: agent(name, env, kwargs, temperature))
+
+    def play(maker: Callable[[], Memory], some: Sequence[str]) -> list[Trajectory]:
+        return rollout_team(lambda: make_team(env, **kwargs), player, course, maker, some, count=count, **with_)
+
+    return player, count, play
+
+
 def evaluate(
     env: str = "alfworld",
     agent_name: str = "searcher",
@@ -176,38 +220,18 @@ def evaluate(
     kwargs = env_kwargs or {}
     world = make(env, **kwargs)
     alone = isinstance(world, TextEnv)
-    if alone and team is not None:
-        raise LookupError(f"--team {team}: in env {env!r} one agent acts; --team is for worlds of several")
     tasks = list(world.tasks(split))
     if episodes is not None:
         if episodes < 1:
             raise ValueError(f"episodes={episodes}: needs at least 1")
         rng = np.random.default_rng([seed, 7])
         tasks = [tasks[i] for i in sorted(rng.choice(len(tasks), min(episodes, len(tasks)), replace=False))]
-    if rerank is not None and not alone:
-        raise LookupError(f"--rerank {rerank}: env {env!r} has several agents; --team read-s re-ranks their plans")
     timing = Timing()
     start = time.monotonic()
     with_: dict[str, Any] = {
         "env_id": env, "env_kwargs": kwargs, "memory": memory, "seed": seed, "batch": batch, "timing": timing,
     }  # fmt: skip
-    player: Any
-    if alone:
-        player, count = agent(agent_name, env, kwargs, temperature)
-        if rerank is not None:
-            player = reranked(agent_name, player, rerank)
-
-        def play(maker: Callable[[], Memory], some: Sequence[str]) -> list[Trajectory]:
-            return rollout(lambda: make(env, **kwargs), player, maker, some, **with_)
-    else:
-        from .team import coordinator, rollout_team, speaker
-
-        course = coordinator(team or "sequential", env, kwargs)
-        player, count = speaker(agent_name, course, lambda: agent(agent_name, env, kwargs, temperature))
-
-        def play(maker: Callable[[], Memory], some: Sequence[str]) -> list[Trajectory]:
-            return rollout_team(lambda: make_team(env, **kwargs), player, course, maker, some, count=count, **with_)
-
+    player, count, play = (_alone if alone else _together)(agent_name, env, kwargs, temperature, rerank, team, with_)
     if attempts < 1 or (attempts > 1 and not (alone and hasattr(player, "reflect"))):
         raise ValueError(f"attempts={attempts}: needs at least 1; more are for an agent as reflexion:smollm2")
     maker = memory_maker(memory, count)
