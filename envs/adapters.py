@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from . import ids
 from .core import CHARSET, Info, TextEnv
+from .errors import choice
 
 Beat = tuple[str, float, bool, bool, Mapping[str, Any]]
 Success = Callable[[float, Mapping[str, Any]], bool]
@@ -161,8 +162,7 @@ def from_pettingzoo(env: Any, agent: str, others: Others, **options: Any) -> Ada
     Raises:
         ValueError: there is no such seat, or its spaces are not text.
     """
-    if agent not in env.possible_agents:
-        raise ValueError(f"agent={agent!r}: choose one of {', '.join(env.possible_agents)}")
+    choice("agent", agent, env.possible_agents)
     _need_text(env.observation_space(agent), f"observation_space({agent!r})")
     _need_text(env.action_space(agent), f"action_space({agent!r})")
     return AdaptedEnv(_Seat(env, agent, others), **options)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..envs.errors import at_least
+
 
 def returns(r_t: Tensor, gamma: float) -> Tensor:
     """Discounted returns of one episode.
@@ -66,8 +68,7 @@ def n_step_returns(r_t: Tensor, v_tp1: Tensor, gamma: float, n: int) -> Tensor:
     >>> n_step_returns(torch.tensor([0.0, 0.0, 1.0]), torch.tensor([0.5, 0.5, 0.0]), 1.0, 2)
     tensor([0.5000, 1.0000, 1.0000])
     """
-    if n < 1:
-        raise ValueError(f"n={n}: needs at least 1")
+    at_least(1, n=n)
     out = lambda_returns(r_t, v_tp1, gamma, 0.0)  # one step; then one more reward before the value, n - 1 times
     for _ in range(min(n, len(r_t)) - 1):
         out = torch.cat([r_t[:-1] + gamma * out[1:], out[-1:]])

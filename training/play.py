@@ -14,7 +14,7 @@ from ..agents.core import Agent, PrivilegedAgent
 from ..agents.scripted import HabitualAgent, NoisyAgent, OracleAgent, RandomAgent, SearcherAgent
 from ..envs import make, make_single, make_team, options
 from ..envs.core import Searcher, TextEnv
-from ..envs.errors import unknown
+from ..envs.errors import at_least, unknown
 from ..memory import memory_maker
 from ..memory.core import Counter, Memory, count_words
 from ..memory.trajectory import Trajectory
@@ -222,8 +222,7 @@ def evaluate(
     alone = isinstance(world, TextEnv)
     tasks = list(world.tasks(split))
     if episodes is not None:
-        if episodes < 1:
-            raise ValueError(f"episodes={episodes}: needs at least 1")
+        at_least(1, episodes=episodes)
         rng = np.random.default_rng([seed, 7])
         tasks = [tasks[i] for i in sorted(rng.choice(len(tasks), min(episodes, len(tasks)), replace=False))]
     timing = Timing()

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from ...agents.chat import load_chat
 from ...agents.teachers import Correction, ModelTeacher, OracleTeacher, SelfTeacher, Teacher, retrace
+from ...envs.errors import at_least, choice
 from ...memory.trajectory import Trajectory
 from ..examples import own_actions
 from ..lab import Lab
@@ -67,13 +68,10 @@ class Leap:
 
     def __post_init__(self) -> None:
         for name, value, legal in (("teacher", self.teacher, TEACHERS), ("update_by", self.update_by, UPDATES)):
-            if value not in legal:
-                raise ValueError(f"leap.{name}={value!r}: choose one of {', '.join(legal)}")
+            choice(f"leap.{name}", value, legal)
         if (self.teacher == "model") != (self.chat is not None):
             raise ValueError("leap.teacher=model goes with leap.chat=module:object, and only with it")
-        for name in ("demonstrations", "episodes", "pairs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"leap.{name}={getattr(self, name)}: needs at least 1")
+        at_least(1, "leap.", demonstrations=self.demonstrations, episodes=self.episodes, pairs=self.pairs)
 
     @property
     def rounds(self) -> int:

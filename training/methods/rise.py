@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from ...agents.teachers import Correction, retrace, turns
 from ...envs.core import TextEnv
+from ...envs.errors import at_least, choice
 from ...memory.trajectory import Trajectory
 from ..attempts import judge, propose, require
 from ..examples import own_actions
@@ -57,13 +58,11 @@ class Rise:
     lr: float | None = None
 
     def __post_init__(self) -> None:
-        if self.teacher not in TEACHERS:
-            raise ValueError(f"rise.teacher={self.teacher!r}: choose one of {', '.join(TEACHERS)}")
+        choice("rise.teacher", self.teacher, TEACHERS)
         if self.tau <= 0:
             raise ValueError(f"rise.tau={self.tau}: needs a positive temperature")
-        for name, least in (("demonstrations", 0), ("iterations", 0), ("episodes", 1), ("candidates", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"rise.{name}={getattr(self, name)}: needs at least {least}")
+        at_least(0, "rise.", demonstrations=self.demonstrations, iterations=self.iterations)
+        at_least(1, "rise.", episodes=self.episodes, candidates=self.candidates)
 
     def check(self, env: TextEnv) -> None:
         """Raise where the world does not verify several attempts."""
