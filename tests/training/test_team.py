@@ -39,27 +39,15 @@ from langchain_core.messages import AIMessage
 from pettingzoo import ParallelEnv
 
 Cli = Callable[..., tuple[int, str, str]]
-FOUR = """{"grid": '''XXSPDXX
-                      X  1  X
-                      X  X  X
-                      O3   4O
-                      X  X  X
-                      X  2  X
-                      XXDPSXX''', "start_all_orders": [{"ingredients": ["onion", "onion", "onion"]}]}"""
+FOUR = str(Path(__file__).parent.parent / "four.layout")
 WORLDS: dict[str, tuple[str, dict[str, Any], int]] = {
     "sweep": ("roco-sweep", {}, 2),
     "sandwich": ("roco-sandwich", {"view": "global"}, 2),
     "sort": ("roco-sort", {"dense": True}, 3),
     "kitchen": ("overcooked", {"layout": "cramped_room", "horizon": 40}, 2),
-    "four cooks": ("overcooked", {"layout": "four.layout", "horizon": 30}, 4),
+    "four cooks": ("overcooked", {"layout": FOUR, "horizon": 30}, 4),
 }
 COURSES = ("central", "central,tries=2", "sequential", "sequential,tries=1", "dialogue:2", "dialogue:1,tries=1")
-
-
-@pytest.fixture
-def kitchen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "four.layout").write_text(FOUR)
-    monkeypatch.chdir(tmp_path)
 
 
 def play(
@@ -74,7 +62,7 @@ def play(
 
 @pytest.mark.parametrize("course", COURSES)
 @pytest.mark.parametrize("world", WORLDS)
-def test_every_coordinator_plays_every_world_and_its_episodes_replay(kitchen: None, world: str, course: str) -> None:
+def test_every_coordinator_plays_every_world_and_its_episodes_replay(world: str, course: str) -> None:
     env, kwargs, size = WORLDS[world]
     for t in play(env, kwargs, RandomAgent(), coordinator(course, env, kwargs)):
         assert {len(s.parts) for s in t.steps} == {size}
