@@ -136,13 +136,12 @@ def lockstep(
                 if r.advance(said, clock):
                     still.append(r)
                     continue
-                if hasattr(agent, "release"):
-                    for talk in r.talks():
-                        agent.release(talk)
                 if r.died is None:
                     spare.append(r.env)
                 else:
                     r.env.close()
+                for talk in r.talks() if hasattr(agent, "release") else ():
+                    agent.release(talk)
                 out[r.number] = done = r.trajectory(**fields)
                 clock.episodes += 1
                 if on_episode is not None:

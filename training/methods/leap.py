@@ -14,7 +14,7 @@ from ...memory.trajectory import Trajectory
 from ..examples import own_actions
 from ..lab import Lab
 from ..preferences import pairs
-from .bc import demonstrate
+from .bc import demonstrate, roll_out
 from .core import dataset, keep, kept
 
 TEACHERS = ("oracle", "self", "model")
@@ -82,8 +82,7 @@ class Leap:
         """Return demonstrations in round 0, then the student's episodes that need correction."""
         if k == 0:
             return demonstrate(lab, self.demonstrations)
-        tasks = lab.tasks("train", self.episodes, k)
-        played = lab.play(lab.student.policy(self.temperature), tasks, k, label="roll out")
+        played = roll_out(lab, k, self.episodes, self.temperature)
         poor = [t for t in played if t.score <= self.threshold]
         won = len(played) - len(poor)
         lab.say(f"  roll out: {won} of {len(played)} train episodes succeeded, {len(poor)} go to the teacher")

@@ -14,7 +14,7 @@ from ...memory.trajectory import Trajectory
 from ..attempts import judge, propose, require
 from ..examples import own_actions
 from ..lab import Lab
-from .bc import demonstrate
+from .bc import demonstrate, roll_out
 from .core import dataset
 
 TEACHERS = ("self", "oracle")
@@ -77,8 +77,7 @@ class Rise:
         """Return demonstrations in round 0, then the student's own attempts."""
         if k == 0:
             return demonstrate(lab, self.demonstrations) if self.demonstrations else []
-        tasks = lab.tasks("train", self.episodes, k)
-        return lab.play(lab.student.policy(self.temperature), tasks, k, label="roll out")
+        return roll_out(lab, k, self.episodes, self.temperature)
 
     def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
         """Return the improved attempt at every state, weighed by exp(r/τ)."""
