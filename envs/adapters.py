@@ -40,7 +40,7 @@ def won(success: Success, total: float, info: Mapping[str, Any], over: bool) -> 
 
 
 def told(info: Mapping[str, Any], goal: str, success: bool, total: float, task: str, invalid: bool | None) -> Info:
-    """Return the Info of a peer's info; `total` is the reward so far, and the peer judges an action where `invalid` is None."""
+    """Return the Info of a peer's info and the reward so far; the peer judges an action where `invalid` is None."""
     listed = info.get("admissible")
     return Info(
         goal=str(info.get("goal", goal)), admissible=None if listed is None else tuple(sorted(listed)),

@@ -49,6 +49,10 @@ def bench(
         emit({"rows": rows})
     else:
         table("bench", ["what", "value", "unit", "target", "peer", "peer's value", "ratio"], [
-            [r["name"], f"{r['value']:,.3g}", r["unit"], "" if r["target"] is None else f"{r['target']:,.3g}", r["peer"] or "", "" if r["peer_value"] is None else f"{r['peer_value']:,.3g}",
-             "" if r["ratio"] is None else f"{r['ratio']:,.1f}"] for r in rows
+            [r["name"], _figure(r["value"], ",.3g"), r["unit"], _figure(r["target"], ",.3g"), r["peer"] or "",
+             _figure(r["peer_value"], ",.3g"), _figure(r["ratio"], ",.1f")] for r in rows
         ])  # fmt: skip
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
