@@ -12,7 +12,7 @@ from ..agents.core import Agent, Decision, PrivilegedAgent
 from ..envs.core import TextEnv
 from ..envs.errors import WorldDied
 from ..memory.core import Memory
-from ..memory.trajectory import Step, Trajectory, spoken
+from ..memory.trajectory import Part, Step, Trajectory, spoken
 
 if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
     from ..envs.team import TeamEnv
@@ -222,29 +222,45 @@ def replay(world: TextEnv | TeamEnv, trajectory: Trajectory) -> list[str]:
 
     Of an episode whose world died, the last step is left out.
     """
-    if not isinstance(world, TextEnv):
-        from .team import replay as replay_team
-
-        return replay_team(world, trajectory)
-    env: TextEnv = world
     died = "died" in trajectory.meta
     steps = trajectory.steps[:-1] if died else trajectory.steps
-    observation, info = env.reset(seed=trajectory.seed, options={"task": trajectory.task})
+    alone = isinstance(world, TextEnv)
+
+    def each(value: Any) -> Any:
+        return {"": value} if alone else value  # what is said of one agent, as of a team of one without a name
+
+    def parts(step: Step) -> dict[str, Step | Part]:
+        return {"": step} if alone else {p.agent: p for p in step.parts}
+
+    seen, infos = map(each, world.reset(seed=trajectory.seed, options={"task": trajectory.task}))
     faults = []
     for t, step in enumerate(steps):
-        if observation != step.observation:
-            faults.append(f"step {t}: observation {observation[:60]!r}, recorded {step.observation[:60]!r}")
-        if info.get("admissible") != step.admissible:
-            faults.append(f"step {t}: other admissible actions than recorded")
-        observation, reward, terminated, truncated, info = env.step(step.action)
-        now = (float(reward), terminated, truncated, bool(info["success"]), float(info["score"]))
-        then = (step.reward, step.terminated, step.truncated, step.success, step.score)
-        if now != then:
-            faults.append(f"step {t}: (reward, terminated, truncated, success, score) {now}, recorded {then}")
-        if terminated or truncated:
+        own = parts(step)
+        at = {who: f"step {t}: {who}: " if who else f"step {t}: " for who in own}
+        for who, p in own.items():
+            if seen[who] != p.observation:
+                faults.append(f"{at[who]}observation {seen[who][:60]!r}, recorded {p.observation[:60]!r}")
+            if infos[who].get("admissible") != p.admissible:
+                faults.append(f"{at[who]}other admissible actions than recorded")
+        actions: Any = step.action if alone else {who: p.action for who, p in own.items()}
+        seen, rewards, terminated, truncated, infos = map(each, world.step(actions))
+        for who, p in own.items():
+            now, then = (float(rewards[who]), bool(infos[who].get("invalid", False))), (p.reward, p.invalid)
+            if now != then:
+                faults.append(f"{at[who]}(reward, invalid) {now}, recorded {then}")
+        one = next(iter(infos))
+        got = (terminated[one], truncated[one], bool(infos[one]["success"]), float(infos[one]["score"]))
+        had = (step.terminated, step.truncated, step.success, step.score)
+        if got != had:
+            faults.append(f"step {t}: (terminated, truncated, success, score) {got}, recorded {had}")
+        if terminated[one] or truncated[one]:
             if t + 1 < len(steps):
                 faults.append(f"step {t}: the episode ended, {len(steps) - t - 1} steps are left")
             break
-    if observation != (trajectory.steps[-1].observation if died else trajectory.final):
+    if died:
+        final = {who: p.observation for who, p in parts(trajectory.steps[-1]).items()}
+    else:
+        final = {"": trajectory.final} if alone else {a: row["final"] for a, row in trajectory.meta["team"].items()}
+    if seen != final:
         faults.append("the final observation differs")
     return faults

@@ -144,7 +144,7 @@ def test_a_changed_byte_is_found_by_replay() -> None:
     s = t.steps[1]
     other = replace(s.parts[0], observation=s.parts[0].observation + "!")
     bad = replace(t, steps=(t.steps[0], replace(s, parts=(other, s.parts[1])), *t.steps[2:]))
-    assert any("step 1: Alice sees" in f for f in replay(make("roco-sweep"), bad))
+    assert any("step 1: Alice: observation" in f for f in replay(make("roco-sweep"), bad))
     swapped = replace(
         t, steps=(replace(t.steps[0], parts=(replace(t.steps[0].parts[0], action="x"), t.steps[0].parts[1])),)
     )
