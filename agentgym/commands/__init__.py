@@ -2,5 +2,5 @@
 
 from importlib import import_module
 
-for _name in ("learn", "episodes", "lists", "models", "worlds", "measure"):
+for _name in ("learn", "episodes", "worlds", "agents", "measure"):
     import_module(f".{_name}", __name__)

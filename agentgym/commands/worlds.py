@@ -1,4 +1,4 @@
-"""Commands for who writes an environment: check, new-env."""
+"""Commands about worlds: envs, check, new-env."""
 
 from __future__ import annotations
 
@@ -8,6 +8,34 @@ from typing import Annotated
 import typer
 
 from .terminal import Json, Set, app, emit, pairs, table
+
+
+@app.command()
+def envs(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = False) -> None:
+    """List the environments, or tell one's rules and options."""
+    from ..envs import listing, options, spec
+
+    if name is not None:
+        import inspect
+
+        one = spec(name)
+        rules = inspect.getdoc(one.load()) or ""
+        defaults = {k: p.default for k, p in options(name).items()}
+        if as_json:
+            emit({"id": one.id, "summary": one.summary, "rules": rules, "options": defaults})
+        else:
+            typer.echo(
+                f"{one.id}: {one.summary}\n\n{rules}\n\noptions: "
+                + ", ".join(f"{k}={v!r}" for k, v in defaults.items())
+            )
+        return
+    rows = listing()
+    if as_json:
+        emit({"envs": rows})
+    else:
+        table("environments", ["id", "train", "valid", "test", "rules"], [
+            [r["id"], *(str(r["splits"].get(s, "-")) for s in ("train", "valid", "test")), r["summary"]] for r in rows
+        ])  # fmt: skip
 
 
 @app.command()
