@@ -100,18 +100,18 @@ def _defaults(env: str, cls: type[Any], model: str, quick: bool) -> dict[str, An
 
 def _given(settings: dict[str, str], method: str, legal: dict[str, Any]) -> dict[str, Any]:
     """What the user sets, as values."""
-    for key in settings:
+    for key, text in settings.items():
         if key not in legal:
             where = key.partition(".")[0]
             near = [k for k in legal if k.startswith(f"{where}.")] if where in ("env", method) else legal
             raise unknown("setting", key, near)
+        if key == "run.mode":
+            choice(key, text, ("choose", "generate"))
     return {key: typed(key, text, legal[key]) for key, text in settings.items()}
 
 
 def _mode(asked: str | None, free: bool) -> str:
     """How the student acts; `free`: the world lists no actions."""
-    if asked is not None:
-        choice("run.mode", asked, ("choose", "generate"))
     if free and asked == "choose":
         raise ValueError("run.mode='choose': this world lists no actions; give run.mode=generate")
     return asked or ("generate" if free else "choose")
