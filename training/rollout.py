@@ -140,8 +140,9 @@ def lockstep(
                     spare.append(r.env)
                 else:
                     r.env.close()
-                for talk in r.talks() if hasattr(agent, "release") else ():
-                    agent.release(talk)
+                if hasattr(agent, "release"):
+                    for talk in r.talks():
+                        agent.release(talk)
                 out[r.number] = done = r.trajectory(**fields)
                 clock.episodes += 1
                 if on_episode is not None:
