@@ -74,8 +74,8 @@ class Policy:
 
     `choose` scores every admissible command in the one pass that reads the new text: the commands hang below it as a
     tree, and the action is drawn from p(a) ∝ exp(log π(a)) over them. A walk down the tree, token by token, would have
-    to decide for "take" before it knows that the right thing is not there to be taken. `generate` writes freely until the stop token; the action is
-    what follows "ACTION:", or the whole reply where there is no such mark.
+    to decide for "take" before it knows that the right thing is not there to be taken. `generate` writes freely until
+    the stop token; the action is what follows "ACTION:", or the whole reply where there is no such mark.
 
     Draws are keyed by (seed, episode, t), so neither batch size nor order changes them.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..envs.errors import at_least
 from ..memory.core import Turn
 from ..memory.trajectory import Trajectory
 from .chat import ChatAgent
@@ -28,8 +29,7 @@ class ReactAgent(ChatAgent):
     """
 
     def __init__(self, chat: Any, *, thoughts: int = 3, examples: str = "", **settings: Any) -> None:
-        if thoughts < 0:
-            raise ValueError(f"thoughts={thoughts}: needs at least 0")
+        at_least(0, thoughts=thoughts)
         system = f"{RULES}\n\n{examples}" if examples else RULES
         super().__init__(chat, **{"name": "react", "system": system} | settings)
         self.thoughts = thoughts

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
+from ..envs.errors import at_least
 from ..memory.core import Segment
 from .core import Decision
 from .critics.prefix import Judge
@@ -67,8 +68,7 @@ class _Refine:
     tries: int = 3
 
     def __post_init__(self) -> None:
-        if self.tries < 0:
-            raise ValueError(f"tries={self.tries}: needs at least 0")
+        at_least(0, tries=self.tries)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,18 @@ class Renderer(Protocol):
         """Return the text of a reply's ids."""
 
 
-class MarkedRenderer:
+class _Encoding:
+    """A tokenizer, and the ids of the texts that come again and again."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self._ids = lru_cache(maxsize=1 << 16)(self._encode)
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False))
+
+
+class MarkedRenderer(_Encoding):
     """Segments between marks, for `tiny`: <|obs|>what the world said the goal<|act|> what the agent said<|obs|>…
 
     The goal is read again before every action (LEAP's own student prompt states it twice): a small model compares it
@@ -31,12 +42,8 @@ class MarkedRenderer:
     """
 
     def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
+        super().__init__(tokenizer)
         self._start, self.stop, self._act = tokenizer.convert_tokens_to_ids(["<|bos|>", "<|obs|>", "<|act|>"])
-        self._ids = lru_cache(maxsize=1 << 16)(self._encode)
-
-    def _encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer.encode(text, add_special_tokens=False))
 
     def prompt(self, turn: Turn) -> list[int]:
         """Return <|bos|>, every segment behind its mark, the goal, and an open <|act|>."""
@@ -59,11 +66,12 @@ class MarkedRenderer:
         return str(self.tokenizer.decode(ids)).removeprefix(" ")
 
 
-class ChatRenderer:
+class ChatRenderer(_Encoding):
     """The model's own chat template, with a system text that states the task of the agent."""
 
     def __init__(self, tokenizer: Any, system: str | None = None, list_actions: bool = False) -> None:
-        self.tokenizer, self.system, self.list_actions = tokenizer, system, list_actions
+        super().__init__(tokenizer)
+        self.system, self.list_actions = system, list_actions
         if not tokenizer.chat_template:
             raise ValueError(f"the tokenizer of {tokenizer.name_or_path} has no chat template: give an instruct model")
         probe = tokenizer.apply_chat_template(
@@ -72,10 +80,6 @@ class ChatRenderer:
         self._after = probe.split("@@", 1)[1]
         ids = tokenizer.encode(self._after, add_special_tokens=False)
         self.stop = ids[0] if ids else tokenizer.eos_token_id
-        self._ids = lru_cache(maxsize=1 << 16)(self._encode)
-
-    def _encode(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer.encode(text, add_special_tokens=False))
 
     def prompt(self, turn: Turn) -> list[int]:
         """Return the templated conversation with an open assistant turn."""

@@ -11,17 +11,20 @@ from ..memory.core import Turn
 from .core import Decision
 
 
-class RandomAgent:
-    """Uniform over the admissible actions; draws are keyed by (seed, episode, t)."""
+class _Drawing:
+    """One who draws, by the seed of the rollout."""
 
-    name = "random"
-
-    def __init__(self) -> None:
-        self._seed = 0
+    _seed = 0
 
     def begin(self, seed: int) -> None:
         """Key the draws of a rollout."""
         self._seed = seed
+
+
+class RandomAgent(_Drawing):
+    """Uniform over the admissible actions; draws are keyed by (seed, episode, t)."""
+
+    name = "random"
 
     def act(self, turns: Sequence[Turn]) -> list[Decision]:
         """Return a random admissible action a turn."""
@@ -47,7 +50,7 @@ class OracleAgent:
         ]
 
 
-class HabitualAgent:
+class HabitualAgent(_Drawing):
     """Follows the world's plan, but for bad habits and slips: a demonstrator who is wrong in the same way every time.
 
     Mistakes that are merely random average out, and cloning them greedily recovers the oracle; a habit does not.
@@ -72,11 +75,6 @@ class HabitualAgent:
                 raise ValueError(f"{name}={p}: needs a probability, from 0 to 1")
         self._habit, self.user = habit, user
         self.p_wrong, self.p_follow, self.p_slip = p_wrong, p_follow, p_slip
-        self._seed = 0
-
-    def begin(self, seed: int) -> None:
-        """Key the draws of a rollout."""
-        self._seed = seed
 
     def act_privileged(self, turns: Sequence[Turn], privileged: Sequence[Privileged]) -> list[Decision]:
         """Return the planned action, the habit or a slip; the first admissible action where there is no plan.
@@ -101,7 +99,7 @@ class HabitualAgent:
         return out
 
 
-class NoisyAgent:
+class NoisyAgent(_Drawing):
     """A stand-in for a planner of known skill: with probability `right` the oracle's action, else a random one.
 
     In each episode it starts with a random number, 0 to `wander`, of random actions, so that data from it covers states
@@ -112,11 +110,6 @@ class NoisyAgent:
         if not 0 <= right <= 1 or wander < 0:
             raise ValueError(f"right={right}, wander={wander}: need a probability in [0, 1] and at least 0")
         self.right, self.wander, self.name = right, wander, f"noisy:{right:g}"
-        self._seed = 0
-
-    def begin(self, seed: int) -> None:
-        """Key the draws of a rollout."""
-        self._seed = seed
 
     def act_privileged(self, turns: Sequence[Turn], privileged: Sequence[Privileged]) -> list[Decision]:
         """Return the planned action or a random one."""

@@ -80,8 +80,8 @@ class OracleTeacher:
     Where the student has read every name on which the oracle's action rests, the action is realizable and is the
     correction. Elsewhere the searching expert corrects. With `hint` the oracle steers its search towards a kind of
     place. LEAP's default is without: on ALFWorld hints gained nothing (benchmarks/results, *-hints.json), perhaps since
-    the episodes that fail are those in which the thing lies where it seldom does, which is what hints then teach. Source: LEAP arXiv 2410.05434 Sec. 4 (realizability); the
-    hinted search is ours.
+    the episodes that fail are those in which the thing lies where it seldom does, which is what hints then teach.
+    Source: LEAP arXiv 2410.05434 Sec. 4 (realizability); the hinted search is ours.
 
     make_searcher: a fresh searching expert. privilege: share of the steps at which an unrealizable oracle action is
     taught all the same, the x-axis of LEAP's trade-off: 0 the filter at full, 1 raw oracle labels. hint: whether the

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Protocol, overload, runtime_checkable
 
+from ..envs.errors import at_least
 from ..memory.core import Segment, Turn
 from .core import Decision
 
@@ -196,12 +197,6 @@ def again(decision: Decision, feedback: str) -> tuple[Segment, Segment]:
     return Segment("assistant", decision.reply or decision.action), Segment("user", feedback)
 
 
-def _at_least(least: int, **values: int) -> None:
-    for name, value in values.items():
-        if value < least:
-            raise ValueError(f"{name}={value}: needs at least {least}")
-
-
 @dataclass(frozen=True)
 class Central:
     """One agent reads what all see and plans for all; a plan that the world would reject is asked for again.
@@ -214,7 +209,7 @@ class Central:
     central: bool = True
 
     def __post_init__(self) -> None:
-        _at_least(0, tries=self.tries)
+        at_least(0, tries=self.tries)
 
     def talk(self, turn: TeamTurn) -> Talk:
         """Ask the one, until its plan can be executed."""
@@ -241,7 +236,7 @@ class Sequential:
     central: bool = False
 
     def __post_init__(self) -> None:
-        _at_least(0, tries=self.tries)
+        at_least(0, tries=self.tries)
 
     def talk(self, turn: TeamTurn) -> Talk:
         """Ask everybody in turn, until their plan can be executed."""
@@ -274,8 +269,8 @@ class Dialogue:
     central: bool = False
 
     def __post_init__(self) -> None:
-        _at_least(1, rounds=self.rounds)
-        _at_least(0, tries=self.tries)
+        at_least(1, rounds=self.rounds)
+        at_least(0, tries=self.tries)
 
     def talk(self, turn: TeamTurn) -> Talk:
         """Let them talk, until their plan can be executed."""

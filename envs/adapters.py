@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from . import ids
 from .core import CHARSET, Info, TextEnv
+from .errors import choice
 
 Beat = tuple[str, float, bool, bool, Mapping[str, Any]]
 Success = Callable[[float, Mapping[str, Any]], bool]
@@ -31,6 +32,26 @@ class Peer(Protocol):
 def solved(total: float, info: Mapping[str, Any]) -> bool:
     """Return what the peer says of success; where it says nothing, whether the rewards reach 1."""
     return bool(info.get("success", info.get("is_success", total >= 1)))
+
+
+def won(success: Success, total: float, info: Mapping[str, Any], over: bool) -> bool:
+    """Return whether an episode is won; before its end only the peer itself can say so."""
+    return success(total, info) and (over or "success" in info or "is_success" in info)
+
+
+def told(info: Mapping[str, Any], goal: str, success: bool, total: float, task: str, invalid: bool | None) -> Info:
+    """Return the Info of a peer's info and the reward so far; the peer judges an action where `invalid` is None."""
+    listed = info.get("admissible")
+    return Info(
+        goal=str(info.get("goal", goal)), admissible=None if listed is None else tuple(sorted(listed)),
+        success=success, score=1.0 if success else min(1.0, max(0.0, total)), task=task, kind="",
+        invalid=bool(info.get("invalid", False)) if invalid is None else invalid,
+    )  # fmt: skip
+
+
+def clean(text: str, legal: Set[str]) -> str:
+    """Return a text with `?` for what is not legal in it."""
+    return "".join(c if c in legal else "?" for c in text)
 
 
 class AdaptedEnv(TextEnv):
@@ -71,7 +92,7 @@ class AdaptedEnv(TextEnv):
         with self._dice.rolled():
             observation, info = self._peer.begin(seed)
         self._total, self._cut, self._task = 0.0, False, task
-        return self._clean(observation), self._told(False, info, invalid=False)
+        return clean(observation, self._legal), self._told(False, info, invalid=False)
 
     def _act(self, action: str) -> tuple[str, float, bool, Info]:
         if not self.action_space.contains(action):
@@ -79,7 +100,7 @@ class AdaptedEnv(TextEnv):
         with self._dice.rolled():
             observation, reward, over, self._cut, info = self._peer.act(action)
         self._total += float(reward)
-        return self._clean(observation), float(reward), over, self._told(over or self._cut, info)
+        return clean(observation, self._legal), float(reward), over, self._told(over or self._cut, info)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Apply one action; the peer's own truncation counts beside the step limit."""
@@ -88,16 +109,8 @@ class AdaptedEnv(TextEnv):
         return observation, reward, terminated, truncated or self._cut, info
 
     def _told(self, ended: bool, info: Mapping[str, Any], invalid: bool | None = None) -> Info:
-        listed = info.get("admissible")
-        won = self._success(self._total, info) and (ended or "success" in info or "is_success" in info)
-        return Info(
-            goal=str(info.get("goal", self._goal)), admissible=None if listed is None else tuple(sorted(listed)),
-            success=won, score=1.0 if won else min(1.0, max(0.0, self._total)), task=self._task, kind="",
-            invalid=bool(info.get("invalid", False)) if invalid is None else invalid,
-        )  # fmt: skip
-
-    def _clean(self, text: str) -> str:
-        return "".join(c if c in self._legal else "?" for c in text)
+        success = won(self._success, self._total, info, ended)
+        return told(info, self._goal, success, self._total, self._task, invalid)
 
 
 class _Dice:
@@ -130,12 +143,12 @@ def from_gymnasium(env: Any, **options: Any) -> AdaptedEnv:
         ValueError: a space is not text.
     """
     for name in ("observation_space", "action_space"):
-        _need_text(getattr(env, name), name)
+        need_text(getattr(env, name), name)
     legal = sorted(env.observation_space.character_set | env.action_space.character_set)
     return AdaptedEnv(_Gymnasium(env), **{"charset": "".join(legal), **options})
 
 
-def _need_text(space: Any, name: str) -> None:
+def need_text(space: Any, name: str) -> None:
     if not isinstance(space, spaces.Text):
         raise ValueError(f"{name} is {space}: needs gymnasium.spaces.Text; wrap the environment so that it speaks text")
 
@@ -161,10 +174,9 @@ def from_pettingzoo(env: Any, agent: str, others: Others, **options: Any) -> Ada
     Raises:
         ValueError: there is no such seat, or its spaces are not text.
     """
-    if agent not in env.possible_agents:
-        raise ValueError(f"agent={agent!r}: choose one of {', '.join(env.possible_agents)}")
-    _need_text(env.observation_space(agent), f"observation_space({agent!r})")
-    _need_text(env.action_space(agent), f"action_space({agent!r})")
+    choice("agent", agent, env.possible_agents)
+    need_text(env.observation_space(agent), f"observation_space({agent!r})")
+    need_text(env.action_space(agent), f"action_space({agent!r})")
     return AdaptedEnv(_Seat(env, agent, others), **options)
 
 

@@ -6,9 +6,10 @@ import json
 import random
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from gymnasium.utils.env_checker import check_env
 
@@ -18,6 +19,8 @@ from .fuzz import fuzz
 if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
     from .team import TeamEnv
 
+Make = Callable[[], Any]
+Walk = Callable[[Any, str, int], list[tuple[object, ...]]]
 BAD = ("", " ", "\n", "xyzzy", "go to", "take the " * 40, "{}[]()\"'\\", "go to bed 999", "ACTION: look")
 SECRET = ("privileged", "oracle", "solution", "walkthrough", "expert", "answer", "optimal")
 
@@ -37,23 +40,20 @@ def check(make: Callable[[], TextEnv | TeamEnv], seed: int = 0) -> list[Check]:
         from .check_team import check_team
 
         return check_team(cast("Callable[[], TeamEnv]", make), seed)
-    alone = cast("Callable[[], TextEnv]", make)
-    return [
-        attempt(name, lambda run=run: run(alone, seed))  # type: ignore[misc]
-        for name, run in (
-            ("gymnasium check_env", _gymnasium),
-            ("splits are disjoint", _splits),
-            ("info is complete", _info),
-            ("info holds nothing privileged", _leak),
-            ("same task and actions, same episode", _determinism),
-            ("a written-down episode replays byte for byte", _replay),
-            ("bad text never raises", _bad_text),
-            ("a step after the end raises", _after_end),
-            ("snapshot and restore are exact", _fork),
-            ("the oracle reaches the goal", _oracle),
-            ("throughput", _throughput),
-        )
+    runs: list[tuple[str, Callable[[Any, int], str]]] = [
+        ("gymnasium check_env", _gymnasium),
+        ("splits are disjoint", splits),
+        ("info is complete", _info),
+        ("info holds nothing privileged", _leak),
+        ("same task and actions, same episode", partial(determinism, _walk)),
+        ("a written-down episode replays byte for byte", _replay),
+        ("bad text never raises", bad_text),
+        ("a step after the end raises", _after_end),
+        ("snapshot and restore are exact", _fork),
+        ("the oracle reaches the goal", _oracle),
+        ("throughput", partial(throughput, _walk)),
     ]
+    return [attempt(name, partial(run, make, seed)) for name, run in runs]
 
 
 def attempt(name: str, run: Callable[[], str]) -> Check:
@@ -72,14 +72,8 @@ def expect(holds: bool, otherwise: str) -> None:
         raise ValueError(otherwise)
 
 
-def _gymnasium(make: Callable[[], TextEnv], seed: int) -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        check_env(make(), skip_render_check=True)
-    return ""
-
-
-def _splits(make: Callable[[], TextEnv], seed: int) -> str:
+def splits(make: Make, seed: int) -> str:
+    """Check that every split has tasks and no two share one."""
     env = make()
     ids = {s: set(env.tasks(s)) for s in SPLITS}
     for a, b in (("train", "valid"), ("train", "test"), ("valid", "test")):
@@ -87,6 +81,50 @@ def _splits(make: Callable[[], TextEnv], seed: int) -> str:
         expect(not shared, f"{a} and {b} share {sorted(shared)[:1]}")
     expect(all(ids.values()), "a split has no task")
     return ", ".join(f"{s} {len(v)}" for s, v in ids.items())
+
+
+def complete(info: Mapping[str, Any], whose: str) -> None:
+    """Raise where an info lacks what every one has."""
+    missing = {"goal", "admissible", "success", "score", "task"} - set(info)
+    expect(not missing, f"{whose} lacks {sorted(missing)}")
+    expect(0 <= info["score"] <= 1, f"score {info['score']} is outside [0, 1]")
+
+
+def unprivileged(info: Mapping[str, Any], whose: str) -> None:
+    """Raise where an info carries what only a teacher may know."""
+    bad = [k for k in info if any(s in k.lower() for s in SECRET)]
+    expect(not bad, f"{whose} carries {bad}: give it through privileged()")
+
+
+def determinism(walk: Walk, make: Make, seed: int) -> str:
+    """Check that a task comes out the same again, in the same world and in another."""
+    one, two = make(), make()
+    for task in (one.tasks("train")[0], one.tasks("test")[-1]):
+        first, again, other = walk(one, task, seed), walk(one, task, seed), walk(two, task, seed)
+        expect(first == again == other, f"task {task!r}: two episodes differ")
+    return ""
+
+
+def bad_text(make: Make, seed: int) -> str:
+    """Check that no text makes a world raise."""
+    return f"{fuzz(make, 200, seed).strings} strings of any kind"
+
+
+def throughput(walk: Walk, make: Make, seed: int, what: str = "steps") -> str:
+    """Return how fast random episodes go by."""
+    env = make()
+    start, steps = time.process_time(), 0
+    tasks = env.tasks("train")
+    while time.process_time() - start < 0.5:
+        steps += len(walk(env, tasks[steps % len(tasks)], seed)) - 1
+    return f"{steps / (time.process_time() - start):,.0f} {what} a CPU-second"
+
+
+def _gymnasium(make: Callable[[], TextEnv], seed: int) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_env(make(), skip_render_check=True)
+    return ""
 
 
 def _walk(
@@ -113,9 +151,7 @@ def _info(make: Callable[[], TextEnv], seed: int) -> str:
     for row in _walk(env, env.tasks("train")[0], seed):
         info = row[-1]
         assert isinstance(info, dict)
-        missing = {"goal", "admissible", "success", "score", "task"} - set(info)
-        expect(not missing, f"info lacks {sorted(missing)}")
-        expect(0 <= info["score"] <= 1, f"score {info['score']} is outside [0, 1]")
+        complete(info, "info")
     return ""
 
 
@@ -125,8 +161,7 @@ def _leak(make: Callable[[], TextEnv], seed: int) -> str:
     alone = _walk(env, task, seed, 20)
     for row in alone:
         assert isinstance(row[-1], dict)
-        bad = [k for k in row[-1] if any(s in k.lower() for s in SECRET)]
-        expect(not bad, f"info carries {bad}: give it through privileged()")
+        unprivileged(row[-1], "info")
         expect(not any(isinstance(v, Privileged) for v in row[-1].values()), "info carries a Privileged")
     try:
         watched = _walk(env, task, seed, 20, look=env.privileged)
@@ -153,18 +188,6 @@ def _replay(make: Callable[[], TextEnv], seed: int) -> str:
     for n, (action, seen) in enumerate(zip(spec["actions"], spec["seen"], strict=True)):
         expect(list(env.step(action)[:4]) == seen, f"step {n}, {action!r}, differs")
     return f"{len(spec['actions'])} steps"
-
-
-def _determinism(make: Callable[[], TextEnv], seed: int) -> str:
-    one, two = make(), make()
-    for task in (one.tasks("train")[0], one.tasks("test")[-1]):
-        first, again, other = _walk(one, task, seed), _walk(one, task, seed), _walk(two, task, seed)
-        expect(first == again == other, f"task {task!r}: two episodes differ")
-    return ""
-
-
-def _bad_text(make: Callable[[], TextEnv], seed: int) -> str:
-    return f"{fuzz(make, 200, seed).strings} strings of any kind"
 
 
 def _after_end(make: Callable[[], TextEnv], seed: int) -> str:
@@ -209,12 +232,3 @@ def _oracle(make: Callable[[], TextEnv], seed: int) -> str:
             expect(not (terminated or truncated) or info["success"], f"task {task!r}: the oracle failed")
         lengths.append(n)
     return f"{sum(lengths) / len(lengths):.1f} steps a task"
-
-
-def _throughput(make: Callable[[], TextEnv], seed: int) -> str:
-    env = make()
-    start, steps = time.process_time(), 0
-    tasks = env.tasks("train")
-    while time.process_time() - start < 0.5:
-        steps += len(_walk(env, tasks[steps % len(tasks)], seed)) - 1
-    return f"{steps / (time.process_time() - start):,.0f} steps a CPU-second"

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import random
-import time
 import warnings
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
-from .check import BAD, SECRET, Check, attempt, expect
-from .core import SPLITS
-from .fuzz import fuzz
+from .check import BAD, Check, attempt, bad_text, complete, determinism, expect, splits, throughput, unprivileged
 from .team import TeamEnv
 
 Make = Callable[[], TeamEnv]
@@ -21,20 +20,18 @@ Make = Callable[[], TeamEnv]
 
 def check_team(make: Make, seed: int = 0) -> list[Check]:
     """Return what holds of an environment of several agents and what does not."""
-    return [
-        attempt(name, lambda run=run: run(make, seed))  # type: ignore[misc]
-        for name, run in (
-            ("pettingzoo parallel_api_test", _api),
-            ("pettingzoo parallel_seed_test", _seed),
-            ("splits are disjoint", _splits),
-            ("info is complete", _info),
-            ("same task and actions, same episode", _determinism),
-            ("bad text never raises", _bad_text),
-            ("a step after the end raises", _after_end),
-            ("snapshot and restore are exact", _fork),
-            ("throughput", _throughput),
-        )
+    runs: list[tuple[str, Callable[[Any, int], str]]] = [
+        ("pettingzoo parallel_api_test", _api),
+        ("pettingzoo parallel_seed_test", _seed),
+        ("splits are disjoint", splits),
+        ("info is complete", _info),
+        ("same task and actions, same episode", partial(determinism, _walk)),
+        ("bad text never raises", bad_text),
+        ("a step after the end raises", _after_end),
+        ("snapshot and restore are exact", _fork),
+        ("throughput", partial(throughput, _walk, what="joint steps")),
     ]
+    return [attempt(name, partial(run, make, seed)) for name, run in runs]
 
 
 def _api(make: Make, seed: int) -> str:
@@ -48,14 +45,6 @@ def _seed(make: Make, seed: int) -> str:
     with contextlib.redirect_stdout(io.StringIO()):
         parallel_seed_test(make, num_cycles=20)
     return ""
-
-
-def _splits(make: Make, seed: int) -> str:
-    env = make()
-    ids = {s: set(env.tasks(s)) for s in SPLITS}
-    expect(len(set.union(*ids.values())) == sum(map(len, ids.values())), "two splits share a task")
-    expect(all(ids.values()), "a split has no task")
-    return ", ".join(f"{s} {len(v)}" for s, v in ids.items())
 
 
 def _walk(env: TeamEnv, task: str, seed: int, steps: int = 60) -> list[tuple[object, ...]]:
@@ -78,24 +67,9 @@ def _info(make: Make, seed: int) -> str:
         infos = row[-1]
         assert isinstance(infos, dict)
         for agent, info in infos.items():
-            missing = {"goal", "admissible", "success", "score", "task"} - set(info)
-            expect(not missing, f"{agent}'s info lacks {sorted(missing)}")
-            expect(0 <= info["score"] <= 1, f"score {info['score']} is outside [0, 1]")
-            bad = [k for k in info if any(s in k.lower() for s in SECRET)]
-            expect(not bad, f"{agent}'s info carries {bad}: give it through privileged()")
+            complete(info, f"{agent}'s info")
+            unprivileged(info, f"{agent}'s info")
     return ""
-
-
-def _determinism(make: Make, seed: int) -> str:
-    one, two = make(), make()
-    for task in (one.tasks("train")[0], one.tasks("test")[-1]):
-        first, again, other = _walk(one, task, seed), _walk(one, task, seed), _walk(two, task, seed)
-        expect(first == again == other, f"task {task!r}: two episodes differ")
-    return ""
-
-
-def _bad_text(make: Make, seed: int) -> str:
-    return f"{fuzz(make, 200, seed).strings} strings of any kind"
 
 
 def _after_end(make: Make, seed: int) -> str:
@@ -125,12 +99,3 @@ def _fork(make: Make, seed: int) -> str:
         expect(env.step(joint) == first, "the fork went another way")
         infos = first[-1]
     return ""
-
-
-def _throughput(make: Make, seed: int) -> str:
-    env = make()
-    start, steps = time.process_time(), 0
-    tasks = env.tasks("train")
-    while time.process_time() - start < 0.5:
-        steps += len(_walk(env, tasks[steps % len(tasks)], seed)) - 1
-    return f"{steps / (time.process_time() - start):,.0f} joint steps a CPU-second"

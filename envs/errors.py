@@ -29,6 +29,13 @@ def choice(name: str, value: str, legal: Sequence[str]) -> str:
     return value
 
 
+def at_least(least: float, where: str = "", /, **values: float) -> None:
+    """Raise ValueError for the first of some settings that is below what it needs; `where` goes before its name."""
+    for name, value in values.items():
+        if value < least:
+            raise ValueError(f"{where}{name}={value}: needs at least {least}")
+
+
 def unknown(what: str, name: str, legal: Iterable[str]) -> Unknown:
     """Return the error for an unknown name, with the nearest legal one first.
 

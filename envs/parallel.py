@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import ids
-from .adapters import Success, _need_text, solved
-from .core import CHARSET, Info
+from .adapters import Success, clean, need_text, solved, told, won
+from .core import CHARSET
 from .team import Infos, TeamEnv, Texts
 
 
@@ -35,8 +35,8 @@ class ParallelTeam(TeamEnv):
         test: int = 100,
     ) -> None:
         for a in peer.possible_agents:
-            _need_text(peer.observation_space(a), f"observation_space({a!r})")
-            _need_text(peer.action_space(a), f"action_space({a!r})")
+            need_text(peer.observation_space(a), f"observation_space({a!r})")
+            need_text(peer.action_space(a), f"action_space({a!r})")
         legal = {c for a in peer.possible_agents for c in peer.observation_space(a).character_set}
         super().__init__(peer.possible_agents, max_length=65536, charset="".join(sorted(legal | set(CHARSET))))
         self.team = len(peer.possible_agents)
@@ -71,9 +71,9 @@ class ParallelTeam(TeamEnv):
         over = not self._peer.agents
         cut = over and any(truncated.values()) and not any(terminated.values())
         first = infos.get(self.possible_agents[0], {})
-        self._won = self._success(self._total, first) and (over or "success" in first or "is_success" in first)
-        texts, told = self._told(observations, infos)
-        return texts, paid, over and not cut, cut, told
+        self._won = won(self._success, self._total, first, over)
+        texts, out = self._told(observations, infos)
+        return texts, paid, over and not cut, cut, out
 
     def _legal_action(self, agent: str, action: str | None) -> str:
         space = self._peer.action_space(agent)
@@ -87,12 +87,7 @@ class ParallelTeam(TeamEnv):
         for a in self.possible_agents:
             info = infos.get(a, {})
             if a in observations:
-                self._seen[a] = "".join(c if c in self._legal else "?" for c in str(observations[a]))
-            listed = info.get("admissible")
-            self._listed[a] = None if listed is None else tuple(sorted(listed))
-            score = 1.0 if self._won else min(1.0, max(0.0, self._total))
-            out[a] = Info(
-                goal=str(info.get("goal", self._goal)), admissible=self._listed[a], success=self._won, score=score,
-                task=self._task, kind="", invalid=self._wrong[a] or bool(info.get("invalid", False)),
-            )  # fmt: skip
+                self._seen[a] = clean(str(observations[a]), self._legal)
+            out[a] = told(info, self._goal, self._won, self._total, self._task, self._wrong[a] or None)
+            self._listed[a] = out[a]["admissible"]
         return dict(self._seen), out

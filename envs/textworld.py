@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from . import ids
 from .core import SPLITS, Info, Privileged, TextEnv
-from .errors import choice
+from .errors import at_least, choice
 
 _GAME_FILES = (".z8", ".json")
 _INFOS = ("won", "lost", "score", "max_score", "objective", "admissible_commands", "policy_commands")
@@ -65,9 +65,7 @@ class TextworldEnv(TextEnv):
         max_steps: int | None = None,
     ) -> None:
         super().__init__(max_steps=max_steps, max_length=32768)
-        for name, value in (("rooms", rooms), ("objects", objects), ("quest", quest)):
-            if value < 1:
-                raise ValueError(f"{name}={value}: needs at least 1")
+        at_least(1, rooms=rooms, objects=objects, quest=quest)
         self._size = (rooms, objects, brief)
         self._lengths = tuple(str(n) for n in range(1, quest + 1))
         self._sizes = {"train": train, "valid": valid, "test": test}

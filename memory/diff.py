@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
+from ..envs.errors import choice
 from .core import Counter, Segment, Turn, count_words, total
 from .history import FullMemory, Limits
 
@@ -178,8 +179,7 @@ class DiffMemory(FullMemory):
         normalise: Callable[[str], str] | None = None,
     ) -> None:
         for name, value, legal in (("codec", codec, CODECS), ("unit", unit, UNITS)):
-            if value not in legal:
-                raise ValueError(f"diff: {name}={value!r}: choose one of {', '.join(legal)}")
+            choice(f"diff: {name}", value, legal)
         super().__init__(count, limits)
         self._codec, self._unit, self._show = codec, unit, show
         self._normal = normalise or (lambda text: text)

@@ -64,6 +64,11 @@ class Step:
     parts: tuple[Part, ...] = ()
 
 
+def spoken(what: Any) -> dict[str, Any]:
+    """Return the fields that an agent's Decision, a Part and a Step have alike: what was said beside the action."""
+    return {f: getattr(what, f) for f in ("thought", "reply", "context_ids", "token_ids", "fresh", "logprob")}
+
+
 @dataclass(frozen=True, slots=True)
 class Trajectory:
     """One episode: `(env, kwargs, task, seed)` and the actions, of a team its parts' actions, replay it byte for byte.
@@ -95,8 +100,7 @@ class Trajectory:
                 Step(
                     observation=p.observation, admissible=p.admissible, action=p.action, reward=p.reward,
                     terminated=s.terminated, truncated=s.truncated, success=s.success, score=s.score, invalid=p.invalid,
-                    thought=p.thought, reply=p.reply, context_ids=p.context_ids, token_ids=p.token_ids, fresh=p.fresh,
-                    logprob=p.logprob,
+                    **spoken(p),
                 )
             )  # fmt: skip
         own = self.meta["team"][agent]

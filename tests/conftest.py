@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,17 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+@pytest.fixture
+def clean() -> Iterator[None]:
+    """Forget afterwards what a test registers."""
+    from agentgym.envs import registry
+
+    before = dict(registry._SPECS)
+    yield
+    registry._SPECS.clear()
+    registry._SPECS.update(before)
 
 
 @pytest.fixture(scope="session")

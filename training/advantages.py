@@ -50,30 +50,6 @@ def lambda_returns(r_t: Tensor, v_tp1: Tensor, gamma: float, lam: float) -> Tens
     return out
 
 
-def n_step_returns(r_t: Tensor, v_tp1: Tensor, gamma: float, n: int) -> Tensor:
-    """n-step returns of one episode.
-
-    G_t = r_t + γ r_{t+1} + … + γ^{m−1} r_{t+m−1} + γ^m v_{t+m}, with m = min(n, T − t).
-    Source: Sutton and Barto 2018, Eq. 7.1, the sum cut at the episode's end as there. n = 1 is one-step TD.
-
-    Args:
-        r_t: rewards, shape (T,). v_tp1: values of the states after them, shape (T,), as `lambda_returns` takes them.
-        gamma: γ in [0, 1]. n: steps before the value stands in, ≥ 1.
-    Returns:
-        G_t, shape (T,).
-    Raises:
-        ValueError: n < 1, or as `lambda_returns`.
-    >>> n_step_returns(torch.tensor([0.0, 0.0, 1.0]), torch.tensor([0.5, 0.5, 0.0]), 1.0, 2)
-    tensor([0.5000, 1.0000, 1.0000])
-    """
-    if n < 1:
-        raise ValueError(f"n={n}: needs at least 1")
-    out = lambda_returns(r_t, v_tp1, gamma, 0.0)  # one step; then one more reward before the value, n - 1 times
-    for _ in range(min(n, len(r_t)) - 1):
-        out = torch.cat([r_t[:-1] + gamma * out[1:], out[-1:]])
-    return out
-
-
 def td_target(r_t: Tensor, v_tp1: Tensor, terminated: Tensor, gamma: float) -> Tensor:
     """One-step target of Q.
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..agents.critics import Critic, HashedFeatures, ModelFeatures
 from ..agents.teachers import turns
+from ..envs.errors import choice
 from ..memory.core import Memory, Turn
 from ..memory.trajectory import Trajectory
 from .advantages import expectile_loss, returns, td_target
@@ -90,6 +91,21 @@ def transitions(
     )
 
 
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor, lr: float, step: int, steps: int) -> None:
+    """Take one step of a critic's fit; the rate falls to zero in the second half.
+
+    Raises:
+        FloatingPointError: the loss is not finite; the critic is as it was.
+    """
+    if not bool(torch.isfinite(loss)):
+        raise FloatingPointError(f"critic loss {float(loss)} at step {step + 1} of {steps}: lower lr={lr}")
+    for group in optimizer.param_groups:
+        group["lr"] = lr * min(1.0, 2 * (1 - step / steps))
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
 def fit(
     critic: Critic,
     data: Transitions,
@@ -117,8 +133,7 @@ def fit(
     Raises:
         ValueError: an unknown objective. FloatingPointError: a loss is not finite.
     """
-    if objective not in OBJECTIVES:
-        raise ValueError(f"objective={objective!r}: choose one of {', '.join(OBJECTIVES)}")
+    choice("objective", objective, OBJECTIVES)
     q, v = critic.q_heads, critic.v_heads
     q_target, v_target = copy.deepcopy(q), copy.deepcopy(v)
     optimizer = torch.optim.AdamW([*q.parameters(), *v.parameters()], lr=lr, weight_decay=1e-4)
@@ -134,14 +149,7 @@ def fit(
         loss_q = ((q(data.q[i]) - y_q) ** 2).mean()
         gap = y_v - v(data.v[i])
         loss_v = expectile_loss(gap, tau).mean() if objective == "expectile" else (gap**2).mean()
-        loss = loss_q + loss_v
-        if not bool(torch.isfinite(loss)):
-            raise FloatingPointError(f"critic loss {float(loss)} at step {step + 1} of {steps}: lower lr={lr}")
-        for group in optimizer.param_groups:
-            group["lr"] = lr * min(1.0, 2 * (1 - step / steps))  # falls to zero in the second half
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, loss_q + loss_v, lr, step, steps)
         if (step + 1) % every == 0:
             with torch.no_grad():
                 for target, online in ((q_target, q), (v_target, v)):

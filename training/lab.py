@@ -20,7 +20,7 @@ from ..memory.core import Memory
 from ..memory.trajectory import Trajectory
 from .attempts import measure
 from .evaluate import summary
-from .rollout import Timing, rollout
+from .rollout import Options, Timing, rollout
 from .run import RunDir
 from .student import Student
 
@@ -81,7 +81,7 @@ class Lab:
             if label and done % 50 == 0:
                 self.say(f"  {label}: {done}/{len(tasks)} episodes")
 
-        with_: dict[str, Any] = {
+        with_: Options = {
             "env_id": self.env_id, "env_kwargs": self.env_kwargs, "memory": self.memory,
             "seed": int(self.rng(11, *key).integers(2**31)), "batch": self.batch, "timing": self.timing,
             "on_episode": count,

@@ -14,13 +14,13 @@ from ..agents.core import Agent, PrivilegedAgent
 from ..agents.scripted import HabitualAgent, NoisyAgent, OracleAgent, RandomAgent, SearcherAgent
 from ..envs import make, make_single, make_team, options
 from ..envs.core import Searcher, TextEnv
-from ..envs.errors import unknown
+from ..envs.errors import at_least, unknown
 from ..memory import memory_maker
 from ..memory.core import Counter, Memory, count_words
 from ..memory.trajectory import Trajectory
 from .evaluate import summary
 from .reflexion import Reflective, attempt
-from .rollout import Timing, rollout
+from .rollout import Options, Timing, rollout
 from .run import RunDir
 from .settings import typed
 
@@ -155,15 +155,10 @@ Play = Callable[[Callable[[], Memory], Sequence[str]], list[Trajectory]]
 
 
 def _alone(
-    name: str,
-    env: str,
-    kwargs: dict[str, Any],
-    temperature: float,
-    rerank: int | None,
-    team: str | None,
-    with_: dict[str, Any],
+    name: str, temperature: float, rerank: int | None, team: str | None, with_: Options
 ) -> tuple[Any, Counter, Play]:
     """Return who plays a world of one agent, the counter of its tokens, and how tasks are played."""
+    env, kwargs = with_["env_id"], with_["env_kwargs"] or {}
     if team is not None:
         raise LookupError(f"--team {team}: in env {env!r} one agent acts; --team is for worlds of several")
     player, count = agent(name, env, kwargs, temperature)
@@ -173,17 +168,12 @@ def _alone(
 
 
 def _together(
-    name: str,
-    env: str,
-    kwargs: dict[str, Any],
-    temperature: float,
-    rerank: int | None,
-    team: str | None,
-    with_: dict[str, Any],
+    name: str, temperature: float, rerank: int | None, team: str | None, with_: Options
 ) -> tuple[Any, Counter, Play]:
     """Return the same for a world of several agents, who come to a plan as `team` says."""
     from .team import coordinator, rollout_team, speaker
 
+    env, kwargs = with_["env_id"], with_["env_kwargs"] or {}
     if rerank is not None:
         raise LookupError(f"--rerank {rerank}: env {env!r} has several agents; --team read-s re-ranks their plans")
     course = coordinator(team or "sequential", env, kwargs)
@@ -193,6 +183,15 @@ def _together(
         return rollout_team(lambda: make_team(env, **kwargs), player, course, maker, some, count=count, **with_)
 
     return player, count, play
+
+
+def _drawn(tasks: list[str], n: int | None, seed: int) -> list[str]:
+    """n of the tasks, drawn without repetition; all by default."""
+    if n is None:
+        return tasks
+    at_least(1, episodes=n)
+    rng = np.random.default_rng([seed, 7])
+    return [tasks[i] for i in sorted(rng.choice(len(tasks), min(n, len(tasks)), replace=False))]
 
 
 def evaluate(
@@ -220,18 +219,13 @@ def evaluate(
     kwargs = env_kwargs or {}
     world = make(env, **kwargs)
     alone = isinstance(world, TextEnv)
-    tasks = list(world.tasks(split))
-    if episodes is not None:
-        if episodes < 1:
-            raise ValueError(f"episodes={episodes}: needs at least 1")
-        rng = np.random.default_rng([seed, 7])
-        tasks = [tasks[i] for i in sorted(rng.choice(len(tasks), min(episodes, len(tasks)), replace=False))]
+    tasks = _drawn(list(world.tasks(split)), episodes, seed)
     timing = Timing()
     start = time.monotonic()
-    with_: dict[str, Any] = {
+    with_: Options = {
         "env_id": env, "env_kwargs": kwargs, "memory": memory, "seed": seed, "batch": batch, "timing": timing,
     }  # fmt: skip
-    player, count, play = (_alone if alone else _together)(agent_name, env, kwargs, temperature, rerank, team, with_)
+    player, count, play = (_alone if alone else _together)(agent_name, temperature, rerank, team, with_)
     if attempts < 1 or (attempts > 1 and not (alone and hasattr(player, "reflect"))):
         raise ValueError(f"attempts={attempts}: needs at least 1; more are for an agent as reflexion:smollm2")
     maker = memory_maker(memory, count)

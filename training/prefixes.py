@@ -13,6 +13,7 @@ from ..agents.critics.features import Features
 from ..agents.critics.prefix import PrefixCritic, prefix_text
 from ..memory.trajectory import Trajectory
 from .advantages import returns
+from .critics import descend
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,7 @@ def fit(
     for step in range(steps):
         i = torch.from_numpy(rng.integers(len(data.g), size=batch))
         loss = ((heads(data.x[i]) - data.g[i]) ** 2).mean()
-        if not bool(torch.isfinite(loss)):
-            raise FloatingPointError(f"critic loss {float(loss)} at step {step + 1} of {steps}: lower lr={lr}")
-        for group in optimizer.param_groups:
-            group["lr"] = lr * min(1.0, 2 * (1 - step / steps))  # falls to zero in the second half
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, loss, lr, step, steps)
         losses[step] = float(loss.detach())
     critic.forget()
     tail = losses[-max(1, steps // 10) :].mean()

@@ -168,7 +168,7 @@ def _train(
 ) -> list[dict[str, float]]:
     rng = np.random.default_rng(plan.seed)
     optimizers = update.muon(model, plan.lr)
-    base = [[g["lr"] for g in o.param_groups] for o in optimizers]
+    rates = update.scaled(optimizers)
     loss_of = torch.compile(_loss, dynamic=True) if plan.compiled else _loss
     start = time.monotonic()
     curve: list[dict[str, float]] = []
@@ -182,10 +182,7 @@ def _train(
             save()
             if log is not None:
                 log(curve[-1])
-        scale = min(1.0, (step + 1) / 100) * min(1.0, (1 - step / plan.steps) / 0.4)
-        for o, rates in zip(optimizers, base, strict=True):
-            for g, rate in zip(o.param_groups, rates, strict=True):
-                g["lr"] = rate * scale
+        rates(min(1.0, (step + 1) / 100) * min(1.0, (1 - step / plan.steps) / 0.4))
         groups = groups or _groups(rows, plan.batch_tokens, rng)
         ids, action = _pad([rows[i] for i in groups.pop()])
         for i in range(len(ids)):
@@ -195,10 +192,7 @@ def _train(
                 ids[i] = names[ids[i]]
         loss, _ = loss_of(model, ids, action, plan.action_weight)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for o in optimizers:
-            o.step()
-            o.zero_grad()
+        update.move(model, optimizers, 1.0)
         seen += int((ids != 0).sum())
     return curve
 

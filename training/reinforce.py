@@ -104,10 +104,7 @@ class Ascent:
                 )
         if not bool(torch.isfinite(totals).all()):
             raise FloatingPointError(f"policy-gradient loss {float(totals[0])}: lower the learning rate")
-        torch.nn.utils.clip_grad_norm_([p for p in self._model.parameters() if p.requires_grad], self._clip)
-        for o in self._optimizers:
-            o.step()
-            o.zero_grad()
+        update.move(self._model, self._optimizers, self._clip)
         return {
             "loss": float(totals[0]),
             "kl": float(totals[1] / totals[3]),

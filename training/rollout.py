@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Required, TypedDict, TypeVar, Unpack
 
 from ..agents.core import Agent, Decision, PrivilegedAgent
 from ..envs.core import TextEnv
 from ..envs.errors import WorldDied
-from ..memory.core import Memory, Turn
-from ..memory.trajectory import Step, Trajectory
+from ..memory.core import Memory
+from ..memory.trajectory import Part, Step, Trajectory, spoken
 
 if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
     from ..envs.team import TeamEnv
@@ -28,25 +29,79 @@ class Timing:
     steps: int = 0
 
 
+World = TypeVar("World", bound="TextEnv | TeamEnv")
+Said = TypeVar("Said")
+
+
 @dataclass(slots=True)
-class _Running:
-    """One episode under way."""
+class Running(ABC, Generic[World, Said]):
+    """One episode under way. died: why its world stopped in mid-episode, where it did."""
 
     number: int
     task: str
-    env: TextEnv
-    memory: Memory
-    observation: str
-    info: dict[str, Any]
-    steps: list[Step]
+    env: World
+    steps: list[Step] = field(default_factory=list, kw_only=True)
+    died: str | None = field(default=None, kw_only=True)
+
+    @abstractmethod
+    def advance(self, said: Said, clock: Timing) -> bool:
+        """Apply what was decided; return whether the episode goes on."""
+
+    @abstractmethod
+    def stopped(self, why: str) -> tuple[Any, ...]:
+        """Return the outcome of a step of which the world died."""
+
+    @abstractmethod
+    def told(self) -> dict[str, Any]:
+        """Return the trajectory's `kind`, `goal`, `final` and `meta`."""
+
+    def talks(self) -> Iterable[int]:
+        """Return the numbers by which the agent knows the episode's conversations."""
+        return (self.number,)
+
+    def step(self, action: Any, clock: Timing) -> Any:
+        """Step the world, which may die of it."""
+        start = time.perf_counter()
+        try:
+            return self.env.step(action)
+        except WorldDied as why:
+            self.died = str(why)
+            return self.stopped(f"The world stopped: {why}")
+        finally:
+            clock.env_s += time.perf_counter() - start
+            clock.steps += 1
+
+    def trajectory(self, **fields: Any) -> Trajectory:
+        """Return the record of the episode, which has ended."""
+        told = self.told()
+        if self.died is not None:
+            told["meta"] |= {"died": self.died}
+        return Trajectory(task=self.task, steps=tuple(self.steps), **told, **fields)
 
 
-def rollout(
-    make_env: Callable[[], TextEnv],
+Episode = TypeVar("Episode", bound=Running[Any, Any])
+
+
+class Options(TypedDict, total=False):
+    """What every rollout may be told; the defaults are those of `lockstep`."""
+
+    env_id: Required[str]
+    env_kwargs: dict[str, Any] | None
+    memory: str
+    seed: int
+    batch: int
+    timing: Timing | None
+    on_episode: Callable[[Trajectory], None] | None
+
+
+def lockstep(
+    make_env: Callable[[], World],
     agent: Agent | PrivilegedAgent,
-    make_memory: Callable[[], Memory],
     tasks: Sequence[str],
+    start: Callable[[int, str, World, Any, Any], Episode],
+    decide: Callable[[Sequence[Episode], Timing], Sequence[Any]],
     *,
+    name: str,
     env_id: str,
     env_kwargs: dict[str, Any] | None = None,
     memory: str = "full",
@@ -55,39 +110,40 @@ def rollout(
     timing: Timing | None = None,
     on_episode: Callable[[Trajectory], None] | None = None,
 ) -> list[Trajectory]:
-    """Play every task once and return the trajectories in the tasks' order, whatever the batch size.
+    """Play every task once, `batch` episodes at a time, and return the trajectories in the tasks' order.
 
-    An episode's number is its place in `tasks`; agents key their draws by it. An agent may have `begin(seed)` and
-    `release(episode)`. A PrivilegedAgent, and no other, is handed `env.privileged()`. Where a world dies in mid-episode,
-    the episode is truncated with the reason as `meta["died"]`, its last action has no effect, and the rest go on.
+    start: makes an episode of its number, task and world, and of what `reset` returned. decide: what to do in each.
     """
     clock = timing if timing is not None else Timing()
+    fields = {"env": env_id, "kwargs": env_kwargs or {}, "seed": seed, "agent": name, "memory": memory}
     if hasattr(agent, "begin"):
         agent.begin(seed)
-    spare: list[TextEnv] = []
-    out: list[Trajectory | None] = [None] * len(tasks)
-    running: list[_Running] = []
-    next_ = 0
+    waiting = list(enumerate(tasks))[::-1]
+    spare: list[World] = []
+    running: list[Episode] = []
+    out: dict[int, Trajectory] = {}
     try:
-        while next_ < len(tasks) or running:
-            while next_ < len(tasks) and len(running) < batch:
-                running.append(
-                    _start(next_, tasks[next_], spare.pop() if spare else make_env(), make_memory(), seed, clock)
-                )
-                next_ += 1
-            decisions = _decide(agent, running, clock)
+        while waiting or running:
+            while waiting and len(running) < batch:
+                number, task = waiting.pop()
+                env = spare.pop() if spare else make_env()
+                t = time.perf_counter()
+                begun = env.reset(seed=seed, options={"task": task})
+                clock.env_s += time.perf_counter() - t
+                running.append(start(number, task, env, *begun))
             still = []
-            for r, decision in zip(running, decisions, strict=True):
-                if _advance(r, decision, clock):
+            for r, said in zip(running, decide(running, clock), strict=True):
+                if r.advance(said, clock):
                     still.append(r)
                     continue
-                if hasattr(agent, "release"):
-                    agent.release(r.number)
-                if "died" in r.info:
-                    r.env.close()
-                else:
+                if r.died is None:
                     spare.append(r.env)
-                out[r.number] = done = _finish(r, agent.name, env_id, env_kwargs or {}, memory, seed)
+                else:
+                    r.env.close()
+                if hasattr(agent, "release"):
+                    for talk in r.talks():
+                        agent.release(talk)
+                out[r.number] = done = r.trajectory(**fields)
                 clock.episodes += 1
                 if on_episode is not None:
                     on_episode(done)
@@ -95,73 +151,71 @@ def rollout(
     finally:
         for env in [*spare, *(r.env for r in running)]:
             env.close()
-    return [t for t in out if t is not None]
+    return [out[n] for n in range(len(tasks))]
 
 
-def _start(number: int, task: str, env: TextEnv, memory: Memory, seed: int, clock: Timing) -> _Running:
-    t = time.perf_counter()
-    observation, info = env.reset(seed=seed, options={"task": task})
-    clock.env_s += time.perf_counter() - t
-    memory.begin(info["goal"], observation, info, number)
-    return _Running(number, task, env, memory, observation, info, [])
+@dataclass(slots=True)
+class _Alone(Running["TextEnv", Decision]):
+    memory: Memory
+    observation: str
+    info: dict[str, Any]
+
+    def advance(self, said: Decision, clock: Timing) -> bool:
+        observation, reward, terminated, truncated, info = self.step(said.action, clock)
+        t = time.perf_counter()
+        self.steps.append(
+            Step(
+                observation=self.observation, admissible=self.info.get("admissible"), action=said.action,
+                reward=float(reward), terminated=terminated, truncated=truncated, success=bool(info["success"]),
+                score=float(info["score"]), invalid=bool(info.get("invalid", False)), queries=said.queries,
+                **spoken(said),
+            )
+        )  # fmt: skip
+        self.memory.record(said.action, observation, info, said.reply)
+        self.observation, self.info = observation, info
+        clock.memory_s += time.perf_counter() - t
+        return not (terminated or truncated)
+
+    def stopped(self, why: str) -> tuple[Any, ...]:
+        return why, 0.0, False, True, self.info
+
+    def told(self) -> dict[str, Any]:
+        kind = str(self.info.get("kind", ""))
+        return {"kind": kind, "goal": self.info["goal"], "final": self.observation, "meta": {}}
 
 
-def _decide(agent: Agent | PrivilegedAgent, running: Sequence[_Running], clock: Timing) -> list[Decision]:
-    t0 = time.perf_counter()
-    turns: list[Turn] = [r.memory.view() for r in running]
-    t1 = time.perf_counter()
-    if isinstance(agent, PrivilegedAgent):
-        decisions = agent.act_privileged(turns, [r.env.privileged() for r in running])
-    else:
-        decisions = agent.act(turns)
-    clock.memory_s += t1 - t0
-    clock.agent_s += time.perf_counter() - t1
-    return decisions
+def rollout(
+    make_env: Callable[[], TextEnv],
+    agent: Agent | PrivilegedAgent,
+    make_memory: Callable[[], Memory],
+    tasks: Sequence[str],
+    **options: Unpack[Options],
+) -> list[Trajectory]:
+    """Play every task once and return the trajectories in the tasks' order, whatever the batch size.
 
+    An episode's number is its place in `tasks`; agents key their draws by it. An agent may have `begin(seed)` and
+    `release(episode)`. A PrivilegedAgent, and no other, is handed `env.privileged()`. Where a world dies in mid-episode,
+    the episode is truncated with the reason as `meta["died"]`, its last action has no effect, and the rest go on.
+    """
 
-def _advance(r: _Running, decision: Decision, clock: Timing) -> bool:
-    """Apply a decision; return whether the episode goes on."""
-    t0 = time.perf_counter()
-    try:
-        observation, reward, terminated, truncated, info = r.env.step(decision.action)
-    except WorldDied as why:
-        observation, reward, terminated, truncated = f"The world stopped: {why}", 0.0, False, True
-        info = r.info | {"died": str(why)}
-    t1 = time.perf_counter()
-    r.steps.append(
-        Step(
-            observation=r.observation,
-            admissible=r.info.get("admissible"),
-            action=decision.action,
-            reward=float(reward),
-            terminated=terminated,
-            truncated=truncated,
-            success=bool(info["success"]),
-            score=float(info["score"]),
-            invalid=bool(info.get("invalid", False)),
-            thought=decision.thought,
-            reply=decision.reply,
-            context_ids=decision.context_ids,
-            token_ids=decision.token_ids,
-            fresh=decision.fresh,
-            logprob=decision.logprob,
-            queries=decision.queries,
-        )
-    )
-    r.memory.record(decision.action, observation, info, decision.reply)
-    r.observation, r.info = observation, info
-    clock.env_s += t1 - t0
-    clock.memory_s += time.perf_counter() - t1
-    clock.steps += 1
-    return not (terminated or truncated)
+    def start(number: int, task: str, env: TextEnv, observation: str, info: dict[str, Any]) -> _Alone:
+        memory = make_memory()
+        memory.begin(info["goal"], observation, info, number)
+        return _Alone(number, task, env, memory, observation, info)
 
+    def decide(running: Sequence[_Alone], clock: Timing) -> list[Decision]:
+        t0 = time.perf_counter()
+        turns = [r.memory.view() for r in running]
+        t1 = time.perf_counter()
+        if isinstance(agent, PrivilegedAgent):
+            decisions = agent.act_privileged(turns, [r.env.privileged() for r in running])
+        else:
+            decisions = agent.act(turns)
+        clock.memory_s += t1 - t0
+        clock.agent_s += time.perf_counter() - t1
+        return decisions
 
-def _finish(r: _Running, agent: str, env_id: str, kwargs: dict[str, Any], memory: str, seed: int) -> Trajectory:
-    return Trajectory(
-        env=env_id, kwargs=kwargs, task=r.task, kind=str(r.info.get("kind", "")), seed=seed, goal=r.info["goal"],
-        agent=agent, memory=memory, steps=tuple(r.steps), final=r.observation,
-        meta={"died": r.info["died"]} if "died" in r.info else {},
-    )  # fmt: skip
+    return lockstep(make_env, agent, tasks, start, decide, name=agent.name, **options)
 
 
 def replay(world: TextEnv | TeamEnv, trajectory: Trajectory) -> list[str]:
@@ -169,29 +223,45 @@ def replay(world: TextEnv | TeamEnv, trajectory: Trajectory) -> list[str]:
 
     Of an episode whose world died, the last step is left out.
     """
-    if not isinstance(world, TextEnv):
-        from .team import replay as replay_team
-
-        return replay_team(world, trajectory)
-    env: TextEnv = world
     died = "died" in trajectory.meta
     steps = trajectory.steps[:-1] if died else trajectory.steps
-    observation, info = env.reset(seed=trajectory.seed, options={"task": trajectory.task})
+    alone = isinstance(world, TextEnv)
+
+    def each(value: Any) -> Any:
+        return {"": value} if alone else value  # what is said of one agent, as of a team of one without a name
+
+    def parts(step: Step) -> dict[str, Step | Part]:
+        return {"": step} if alone else {p.agent: p for p in step.parts}
+
+    seen, infos = map(each, world.reset(seed=trajectory.seed, options={"task": trajectory.task}))
     faults = []
     for t, step in enumerate(steps):
-        if observation != step.observation:
-            faults.append(f"step {t}: observation {observation[:60]!r}, recorded {step.observation[:60]!r}")
-        if info.get("admissible") != step.admissible:
-            faults.append(f"step {t}: other admissible actions than recorded")
-        observation, reward, terminated, truncated, info = env.step(step.action)
-        now = (float(reward), terminated, truncated, bool(info["success"]), float(info["score"]))
-        then = (step.reward, step.terminated, step.truncated, step.success, step.score)
-        if now != then:
-            faults.append(f"step {t}: (reward, terminated, truncated, success, score) {now}, recorded {then}")
-        if terminated or truncated:
+        own = parts(step)
+        at = {who: f"step {t}: {who}: " if who else f"step {t}: " for who in own}
+        for who, p in own.items():
+            if seen[who] != p.observation:
+                faults.append(f"{at[who]}observation {seen[who][:60]!r}, recorded {p.observation[:60]!r}")
+            if infos[who].get("admissible") != p.admissible:
+                faults.append(f"{at[who]}other admissible actions than recorded")
+        actions: Any = step.action if alone else {who: p.action for who, p in own.items()}
+        seen, rewards, terminated, truncated, infos = map(each, world.step(actions))
+        for who, p in own.items():
+            now, then = (float(rewards[who]), bool(infos[who].get("invalid", False))), (p.reward, p.invalid)
+            if now != then:
+                faults.append(f"{at[who]}(reward, invalid) {now}, recorded {then}")
+        one = next(iter(infos))
+        got = (terminated[one], truncated[one], bool(infos[one]["success"]), float(infos[one]["score"]))
+        had = (step.terminated, step.truncated, step.success, step.score)
+        if got != had:
+            faults.append(f"step {t}: (terminated, truncated, success, score) {got}, recorded {had}")
+        if terminated[one] or truncated[one]:
             if t + 1 < len(steps):
                 faults.append(f"step {t}: the episode ended, {len(steps) - t - 1} steps are left")
             break
-    if observation != (trajectory.steps[-1].observation if died else trajectory.final):
+    if died:
+        final = {who: p.observation for who, p in parts(trajectory.steps[-1]).items()}
+    else:
+        final = {"": trajectory.final} if alone else {a: row["final"] for a, row in trajectory.meta["team"].items()}
+    if seen != final:
         faults.append("the final observation differs")
     return faults

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from ..agents.core import Agent, Decision, PrivilegedAgent
 from ..agents.critics.prefix import ExactPrefix, Judge, PrefixCritic
@@ -32,9 +32,9 @@ from ..envs.core import Privileged
 from ..envs.errors import unknown
 from ..envs.team import TeamEnv
 from ..memory.core import Counter, Memory, Turn, count_words
-from ..memory.trajectory import Part, Step, Trajectory
+from ..memory.trajectory import Part, Step, Trajectory, spoken
 from .prefixes import state_text
-from .rollout import Timing
+from .rollout import Options, Running, Timing, lockstep
 from .settings import typed
 
 _OPTIONS: dict[str, dict[str, str]] = {
@@ -115,16 +115,12 @@ def team_text(observations: Mapping[str, str]) -> str:
 
 
 @dataclass(slots=True)
-class _Running:
+class _Together(Running[TeamEnv, tuple[TeamDecision, int]]):
     """One episode under way. memories: of every agent, or at None of the one who speaks for all. asked: of each."""
 
-    number: int
-    task: str
-    env: TeamEnv
     memories: dict[str | None, Memory]
     observations: dict[str, str]
     infos: dict[str, dict[str, Any]]
-    steps: list[Step] = field(default_factory=list)
     past: list[Plan] = field(default_factory=list)
     asked: dict[str | None, int] = field(default_factory=dict)
 
@@ -132,6 +128,9 @@ class _Running:
         """The number by which the agent knows a conversation."""
         agents: list[str | None] = [None, *self.env.possible_agents]
         return self.number * len(agents) + agents.index(who)
+
+    def talks(self) -> Iterable[int]:
+        return map(self.key, self.memories)
 
     @property
     def goal(self) -> str:
@@ -162,6 +161,51 @@ class _Running:
         self.asked[who] = t = self.asked.get(who, -1) + 1
         return replace(turn, tokens=turn.tokens + extra, admissible=self.admissible(who), t=t)
 
+    def advance(self, said: tuple[TeamDecision, int], clock: Timing) -> bool:
+        decision, queries = said
+        plan = decision.plan
+        observations, rewards, terminated, truncated, infos = self.step(plan, clock)
+        t = time.perf_counter()
+        one = self.env.possible_agents[0]
+        parts = tuple(
+            Part(
+                agent=a, observation=self.observations[a], admissible=self.infos[a].get("admissible"), action=d.action,
+                reward=float(rewards[a]), invalid=bool(infos[a].get("invalid", False)), heard=decision.heard.get(a, ""),
+                **spoken(d),
+            )
+            for a, d in decision.parts.items()
+        )  # fmt: skip
+        whole = decision.whole or Decision(joint(plan))
+        self.steps.append(
+            Step(
+                observation=team_text(self.observations), admissible=None, action=joint(plan),
+                reward=sum(p.reward for p in parts) / len(parts), terminated=terminated[one], truncated=truncated[one],
+                success=bool(infos[one]["success"]), score=float(infos[one]["score"]),
+                invalid=any(p.invalid for p in parts), queries=queries, parts=parts, **spoken(whole),
+            )
+        )  # fmt: skip
+        for who, memory in self.memories.items():
+            own = whole if who is None else decision.parts[who]
+            memory.record(own.action, _seen(observations, who), {}, own.reply)
+        self.past.append(plan)
+        self.observations, self.infos = observations, infos
+        clock.memory_s += time.perf_counter() - t
+        return not (terminated[one] or truncated[one])
+
+    def stopped(self, why: str) -> tuple[Any, ...]:
+        each = (dict.fromkeys(self.env.possible_agents, v) for v in (why, 0.0, False, True))
+        return (*each, self.infos)
+
+    def told(self) -> dict[str, Any]:
+        team = {a: {"goal": i["goal"], "final": self.observations[a]} for a, i in self.infos.items()}
+        kind = str(self.infos[self.env.possible_agents[0]].get("kind", ""))
+        return {"kind": kind, "goal": self.goal, "final": team_text(self.observations), "meta": {"team": team}}
+
+
+def _seen(observations: Mapping[str, str], who: str | None) -> str:
+    """What one of a team sees, or the one who speaks for all."""
+    return team_text(observations) if who is None else observations[who]
+
 
 def check(env: TeamEnv, infos: Mapping[str, Mapping[str, Any]], plan: Plan) -> dict[str, str]:
     """Return why a world would reject a plan, by agent, without a step: by its own `verify`, else by what it lists."""
@@ -179,81 +223,37 @@ def rollout_team(
     make_memory: Callable[[], Memory],
     tasks: Sequence[str],
     *,
-    env_id: str,
-    env_kwargs: dict[str, Any] | None = None,
-    memory: str = "full",
-    seed: int = 0,
-    batch: int = 64,
-    timing: Timing | None = None,
     count: Counter = count_words,
-    on_episode: Callable[[Trajectory], None] | None = None,
+    **options: Unpack[Options],
 ) -> list[Trajectory]:
     """Play every task once, as `rollout` does for one agent; the same trajectories whatever the batch size.
 
     Each agent has a memory of its own, which holds what that agent read; what it heard of the others within a step is
     told to it in that step only. A PrivilegedAgent is handed the part of the one it speaks for, or all parts.
     """
-    clock = timing if timing is not None else Timing()
-    if hasattr(agent, "begin"):
-        agent.begin(seed)
-    spare: list[TeamEnv] = []
-    out: list[Trajectory | None] = [None] * len(tasks)
-    running: list[_Running] = []
-    next_ = 0
-    try:
-        while next_ < len(tasks) or running:
-            while next_ < len(tasks) and len(running) < batch:
-                env = spare.pop() if spare else make_env()
-                running.append(_start(next_, tasks[next_], env, course.central, make_memory, seed))
-                next_ += 1
-            decisions, queries = _decide(agent, course, running, count, clock)
-            still = []
-            for r, decision, asked in zip(running, decisions, queries, strict=True):
-                if _advance(r, decision, asked, clock):
-                    still.append(r)
-                    continue
-                for who in r.memories:
-                    if hasattr(agent, "release"):
-                        agent.release(r.key(who))
-                spare.append(r.env)
-                done = _finish(r, f"{agent.name} {course.name}", env_id, env_kwargs or {}, memory, seed)
-                out[r.number] = done
-                clock.episodes += 1
-                if on_episode is not None:
-                    on_episode(done)
-            running = still
-    finally:
-        for env in [*spare, *(r.env for r in running)]:
-            env.close()
-    return [t for t in out if t is not None]
 
+    def start(
+        number: int, task: str, env: TeamEnv, observations: dict[str, str], infos: dict[str, dict[str, Any]]
+    ) -> _Together:
+        seats: list[str | None] = [None] if course.central else list(env.possible_agents)
+        r = _Together(number, task, env, {who: make_memory() for who in seats}, observations, infos)
+        for who, memory in r.memories.items():
+            memory.begin(r.goal if who is None else infos[who]["goal"], _seen(observations, who), {}, r.key(who))
+        return r
 
-def _start(
-    number: int, task: str, env: TeamEnv, central: bool, make_memory: Callable[[], Memory], seed: int
-) -> _Running:
-    observations, infos = env.reset(seed=seed, options={"task": task})
-    seats: list[str | None] = [None] if central else list(env.possible_agents)
-    r = _Running(number, task, env, {who: make_memory() for who in seats}, observations, infos)
-    for who, memory in r.memories.items():
-        goal = r.goal if who is None else infos[who]["goal"]
-        memory.begin(goal, team_text(observations) if who is None else observations[who], {}, r.key(who))
-    return r
+    def decide(running: Sequence[_Together], clock: Timing) -> list[tuple[TeamDecision, int]]:
+        def answer(questions: list[tuple[int, Question]]) -> list[Decision]:
+            turns = [running[i].view(q, count) for i, q in questions]
+            if isinstance(agent, PrivilegedAgent):
+                return agent.act_privileged(turns, [privileged(running[i].env, q.who) for i, q in questions])
+            return agent.act(turns)
 
+        t = time.perf_counter()
+        decisions, queries = converse([course.talk(r.turn()) for r in running], answer)
+        clock.agent_s += time.perf_counter() - t
+        return list(zip(decisions, queries, strict=True))
 
-def _decide(
-    agent: Agent | PrivilegedAgent, course: Coordinator, running: Sequence[_Running], count: Counter, clock: Timing
-) -> tuple[list[TeamDecision], list[int]]:
-    start = time.perf_counter()
-
-    def answer(questions: list[tuple[int, Question]]) -> list[Decision]:
-        turns = [running[i].view(q, count) for i, q in questions]
-        if isinstance(agent, PrivilegedAgent):
-            return agent.act_privileged(turns, [privileged(running[i].env, q.who) for i, q in questions])
-        return agent.act(turns)
-
-    out = converse([course.talk(r.turn()) for r in running], answer)
-    clock.agent_s += time.perf_counter() - start
-    return out
+    return lockstep(make_env, agent, tasks, start, decide, name=f"{agent.name} {course.name}", **options)
 
 
 def privileged(env: TeamEnv, who: str | None) -> Privileged:
@@ -268,82 +268,3 @@ def privileged(env: TeamEnv, who: str | None) -> Privileged:
         tuple(joint(dict(zip(each, some, strict=True))) for some in plans),
         distance=first.distance,
     )
-
-
-def _advance(r: _Running, decision: TeamDecision, queries: int, clock: Timing) -> bool:
-    """Apply a plan; return whether the episode goes on."""
-    t0 = time.perf_counter()
-    plan = decision.plan
-    observations, rewards, terminated, truncated, infos = r.env.step(plan)
-    t1 = time.perf_counter()
-    agents = r.env.possible_agents
-    parts = tuple(
-        Part(
-            agent=a, observation=r.observations[a], admissible=r.infos[a].get("admissible"), action=d.action,
-            reward=float(rewards[a]), invalid=bool(infos[a].get("invalid", False)), heard=decision.heard.get(a, ""),
-            thought=d.thought, reply=d.reply, context_ids=d.context_ids, token_ids=d.token_ids, fresh=d.fresh,
-            logprob=d.logprob,
-        )
-        for a, d in decision.parts.items()
-    )  # fmt: skip
-    whole = decision.whole or Decision(joint(plan))
-    first = infos[agents[0]]
-    r.steps.append(
-        Step(
-            observation=team_text(r.observations), admissible=None, action=joint(plan),
-            reward=sum(p.reward for p in parts) / len(parts), terminated=terminated[agents[0]],
-            truncated=truncated[agents[0]], success=bool(first["success"]), score=float(first["score"]),
-            invalid=any(p.invalid for p in parts), thought=whole.thought, reply=whole.reply,
-            context_ids=whole.context_ids, token_ids=whole.token_ids, fresh=whole.fresh, logprob=whole.logprob,
-            queries=queries, parts=parts,
-        )
-    )  # fmt: skip
-    for who, memory in r.memories.items():
-        said = whole if who is None else decision.parts[who]
-        memory.record(said.action, team_text(observations) if who is None else observations[who], {}, said.reply)
-    r.past.append(plan)
-    r.observations, r.infos = observations, infos
-    clock.env_s += t1 - t0
-    clock.memory_s += time.perf_counter() - t1
-    clock.steps += 1
-    return not (terminated[agents[0]] or truncated[agents[0]])
-
-
-def _finish(r: _Running, agent: str, env_id: str, kwargs: dict[str, Any], memory: str, seed: int) -> Trajectory:
-    return Trajectory(
-        env=env_id, kwargs=kwargs, task=r.task, kind=str(r.infos[r.env.possible_agents[0]].get("kind", "")), seed=seed,
-        goal=r.goal, agent=agent, memory=memory, steps=tuple(r.steps), final=team_text(r.observations),
-        meta={"team": {a: {"goal": i["goal"], "final": r.observations[a]} for a, i in r.infos.items()}},
-    )  # fmt: skip
-
-
-def replay(env: TeamEnv, trajectory: Trajectory) -> list[str]:
-    """Re-execute a team's trajectory and return every difference, in words."""
-    observations, infos = env.reset(seed=trajectory.seed, options={"task": trajectory.task})
-    faults = []
-    for t, step in enumerate(trajectory.steps):
-        for p in step.parts:
-            if observations[p.agent] != p.observation:
-                faults.append(
-                    f"step {t}: {p.agent} sees {observations[p.agent][:60]!r}, recorded {p.observation[:60]!r}"
-                )
-            if infos[p.agent].get("admissible") != p.admissible:
-                faults.append(f"step {t}: {p.agent} has other admissible actions than recorded")
-        observations, rewards, terminated, truncated, infos = env.step({p.agent: p.action for p in step.parts})
-        for p in step.parts:
-            now, then = (float(rewards[p.agent]), bool(infos[p.agent].get("invalid", False))), (p.reward, p.invalid)
-            if now != then:
-                faults.append(f"step {t}: {p.agent}'s (reward, invalid) {now}, recorded {then}")
-        one = env.possible_agents[0]
-        ended = (terminated[one], truncated[one])
-        got = (*ended, bool(infos[one]["success"]), float(infos[one]["score"]))
-        had = (step.terminated, step.truncated, step.success, step.score)
-        if got != had:
-            faults.append(f"step {t}: (terminated, truncated, success, score) {got}, recorded {had}")
-        if any(ended):
-            if t + 1 < len(trajectory.steps):
-                faults.append(f"step {t}: the episode ended, {len(trajectory.steps) - t - 1} steps are left")
-            break
-    if observations != {a: row["final"] for a, row in trajectory.meta["team"].items()}:
-        faults.append("the final observations differ")
-    return faults

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..envs import make, make_single, make_team, options
 from ..envs.core import SPLITS
-from ..envs.errors import unknown
+from ..envs.errors import choice, unknown
 from ..envs.reasoning import Attempts
 from ..memory import memory_maker
 from .attempts import tell
@@ -51,58 +51,70 @@ def configure(
         raise unknown("method", method, METHODS)
     memory_maker(memory)
     cls = METHODS[method]
-    hyper: dict[str, Any] = {}
-    known = {f.name for f in fields(cls)}
-    if quick:
-        hyper |= {k: v for k, v in QUICK["tiny" if model == "tiny" else "large"].items() if k in known}
-    kwargs: dict[str, Any] = {k: v for k, v in getattr(cls, "protocol", {}).items() if k in options(env)}
-    splits = {"valid": 140, "test": 134}
-    if quick:
-        splits = {"valid": 20, "test": 20} if model == "tiny" else {"valid": 0, "test": 40}
-    before = model != "tiny"
-    batch = 64 if model == "tiny" else 8
-    mode = None
-    for key, text in settings.items():
-        where, _, name = key.partition(".")
-        if where == "env":
-            legal = options(env)
-            if name not in legal:
-                raise unknown("setting", key, [f"env.{n}" for n in legal])
-            kwargs[name] = typed(key, text, legal[name].annotation)
-        elif where == method:
-            if name not in known:
-                raise unknown("setting", key, [f"{method}.{n}" for n in known])
-            hyper[name] = typed(key, text, next(f.type for f in fields(cls) if f.name == name))
-        elif where == "eval" and name in SPLITS:
-            splits[name] = typed(key, text, "int")
-        elif key == "eval.before":
-            before = typed(key, text, "bool")
-        elif key == "run.batch":
-            batch = typed(key, text, "int")
-        elif key == "run.mode":
-            mode = text
-            if mode not in ("choose", "generate"):
-                raise ValueError(f"run.mode={text!r}: choose one of choose, generate")
-        else:
-            legal_keys = [f"env.{n}" for n in options(env)] + [f"{method}.{n}" for n in known]
-            raise unknown(
-                "setting", key, [*legal_keys, *(f"eval.{s}" for s in SPLITS), "eval.before", "run.batch", "run.mode"]
-            )
-    made = cls(**hyper)
+    values = _defaults(env, cls, model, quick) | _given(settings, method, _legal(env, cls))
+    made = cls(**_part(values, method))
     makes: dict[str, Callable[..., Any]] = {"no": make_single, "too": make, "only": make_team}
-    world = makes[getattr(cls, "team", "no")](env, **kwargs)
+    world = makes[getattr(cls, "team", "no")](env, **_part(values, "env"))
     if isinstance(made, Particular):
         made.check(world)
-    free = isinstance(world, Attempts)
-    if free and mode == "choose":
-        raise ValueError("run.mode='choose': this world lists no actions; give run.mode=generate")
-    mode = mode or ("generate" if free else "choose")
+    splits, run = _part(values, "eval"), _part(values, "run")
+    before = splits.pop("before")
     return {
-        "env": env, "env_kwargs": kwargs, "method": method, "hyper": asdict(made), "model": model, "memory": memory,
-        "mode": mode, "seed": seed, "splits": {s: n for s, n in splits.items() if n > 0}, "before": before, "batch": batch,
-        "quick": quick,
+        "env": env, "env_kwargs": _part(values, "env"), "method": method, "hyper": asdict(made), "model": model,
+        "memory": memory, "mode": _mode(run.get("mode"), isinstance(world, Attempts)), "seed": seed,
+        "splits": {s: n for s, n in splits.items() if n > 0}, "before": before, "batch": run["batch"], "quick": quick,
         "split_hashes": {s: world.split_hash(s) for s in SPLITS},
     }  # fmt: skip
+
+
+def _part(values: dict[str, Any], where: str) -> dict[str, Any]:
+    """The settings of one place: `env`, the method's id, `eval` or `run`."""
+    return {key.partition(".")[2]: v for key, v in values.items() if key.startswith(f"{where}.")}
+
+
+def _legal(env: str, cls: type[Any]) -> dict[str, Any]:
+    """What can be set, and of which type it is."""
+    return {
+        **{f"env.{name}": p.annotation for name, p in options(env).items()},
+        **{f"{cls.id}.{f.name}": f.type for f in fields(cls)},
+        **{f"eval.{split}": "int" for split in SPLITS},
+        "eval.before": "bool", "run.batch": "int", "run.mode": "str",
+    }  # fmt: skip
+
+
+def _defaults(env: str, cls: type[Any], model: str, quick: bool) -> dict[str, Any]:
+    """What is set where the user sets nothing, but for the method's own defaults."""
+    tiny = model == "tiny"
+    splits = {"valid": 140, "test": 134}
+    if quick:
+        splits = {"valid": 20, "test": 20} if tiny else {"valid": 0, "test": 40}
+    hyper = QUICK["tiny" if tiny else "large"] if quick else {}
+    known = {f.name for f in fields(cls)}
+    return {
+        **{f"env.{k}": v for k, v in getattr(cls, "protocol", {}).items() if k in options(env)},
+        **{f"{cls.id}.{k}": v for k, v in hyper.items() if k in known},
+        **{f"eval.{split}": n for split, n in splits.items()},
+        "eval.before": not tiny, "run.batch": 64 if tiny else 8,
+    }  # fmt: skip
+
+
+def _given(settings: dict[str, str], method: str, legal: dict[str, Any]) -> dict[str, Any]:
+    """What the user sets, as values."""
+    for key, text in settings.items():
+        if key not in legal:
+            where = key.partition(".")[0]
+            near = [k for k in legal if k.startswith(f"{where}.")] if where in ("env", method) else legal
+            raise unknown("setting", key, near)
+        if key == "run.mode":
+            choice(key, text, ("choose", "generate"))
+    return {key: typed(key, text, legal[key]) for key, text in settings.items()}
+
+
+def _mode(asked: str | None, free: bool) -> str:
+    """How the student acts; `free`: the world lists no actions."""
+    if free and asked == "choose":
+        raise ValueError("run.mode='choose': this world lists no actions; give run.mode=generate")
+    return asked or ("generate" if free else "choose")
 
 
 def train(

@@ -76,6 +76,35 @@ def adamw(model: Any, lr: float) -> list[torch.optim.Optimizer]:
     return [torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=lr, betas=(0.9, 0.95))]
 
 
+def scaled(optimizers: Sequence[torch.optim.Optimizer]) -> Callable[[float], None]:
+    """Return a function that sets every learning rate to a share of what it is now."""
+    base = [(group, group["lr"]) for o in optimizers for group in o.param_groups]
+
+    def scale(share: float) -> None:
+        for group, rate in base:
+            group["lr"] = rate * share
+
+    return scale
+
+
+def move(model: Any, optimizers: Sequence[torch.optim.Optimizer], clip: float) -> None:
+    """Take a step along the gradients, their norm at most `clip`, and clear them."""
+    torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], clip)
+    for o in optimizers:
+        o.step()
+        o.zero_grad()
+
+
+def _plan(examples: Sequence[Example], epochs: float, batch_tokens: int, rng: np.random.Generator) -> list[list[int]]:
+    """The batches of all epochs, the last of which may be a part of one."""
+    plan: list[list[int]] = []
+    while len(plan) == 0 or epochs > 0:
+        one = list(batches(examples, batch_tokens, rng))
+        plan += one[: math.ceil(len(one) * min(1.0, epochs))]
+        epochs -= 1
+    return plan
+
+
 def fit(
     model: Any,
     examples: Sequence[Example],
@@ -104,21 +133,14 @@ def fit(
     device = model.device
     bf16 = fast_bf16(device) if bf16 is None else bf16
     optimizers = optimizer(model, lr)
-    base = [[g["lr"] for g in o.param_groups] for o in optimizers]
-    plan: list[list[int]] = []
-    while len(plan) == 0 or epochs > 0:
-        one = list(batches(examples, batch_tokens, rng))
-        plan += one[: math.ceil(len(one) * min(1.0, epochs))]
-        epochs -= 1
+    rates = scaled(optimizers)
+    plan = _plan(examples, epochs, batch_tokens, rng)
     losses: list[float] = []
     tokens = 0
     model.train()
     for k, indices in enumerate(plan):
         done = k / len(plan)
-        scale = min(1.0, (done + 1 / len(plan)) / warmup) * min(1.0, (1 - done) / cooldown)
-        for o, rates in zip(optimizers, base, strict=True):
-            for group, rate in zip(o.param_groups, rates, strict=True):
-                group["lr"] = rate * scale
+        rates(min(1.0, (done + 1 / len(plan)) / warmup) * min(1.0, (1 - done) / cooldown))
         batch = collate([examples[i] for i in indices], device)
         with amp(device, bf16):
             logp, weights = logps(model, batch)
@@ -126,10 +148,7 @@ def fit(
         if not bool(torch.isfinite(loss)):
             raise FloatingPointError(f"loss {float(loss)} at step {k + 1} of {len(plan)}: lower the learning rate {lr}")
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], clip)
-        for o in optimizers:
-            o.step()
-            o.zero_grad()
+        move(model, optimizers, clip)
         losses.append(float(loss.detach()))
         tokens += sum(len(examples[i].ids) for i in indices)
         if on_step is not None:

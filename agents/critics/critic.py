@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ...envs.errors import at_least, choice
 from ...memory.core import Turn
 from .features import Features
 
@@ -59,11 +60,8 @@ class Critic:
     def __init__(
         self, features: Features, width: int = 256, heads: int = 2, seed: int = 0, reads: str = "history"
     ) -> None:
-        if reads not in READS:
-            raise ValueError(f"reads={reads!r}: choose one of {', '.join(READS)}")
-        for name, value in (("width", width), ("heads", heads)):
-            if value < 1:
-                raise ValueError(f"{name}={value}: needs at least 1")
+        choice("reads", reads, READS)
+        at_least(1, width=width, heads=heads)
         self.features, self.width, self.heads, self.reads = features, width, heads, reads
         generator = torch.Generator().manual_seed(seed)
         self.q_heads = Heads(features.size, width, heads, generator)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ...envs.errors import at_least
 from ...memory.core import Segment, Turn
 
 Half = NDArray[np.float16]
@@ -62,8 +63,7 @@ class HashedFeatures:
     """
 
     def __init__(self, size: int = 2048) -> None:
-        if size < 2:
-            raise ValueError(f"size={size}: needs at least 2")
+        at_least(2, size=size)
         self.size = size
         self.name = f"hashed-{size}"
         self.options: Mapping[str, int] = {"size": size}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import repeat
 
+from ...envs.errors import at_least
 from .features import Half, hashed
 
 _FACT = re.compile(r"[\n;]|\.\s|\.$")
@@ -21,8 +22,7 @@ class SentenceFeatures:
     """
 
     def __init__(self, size: int = 2048) -> None:
-        if size < 2:
-            raise ValueError(f"size={size}: needs at least 2")
+        at_least(2, size=size)
         self.size = size
         self.name = f"sentences-{size}"
         self.options: Mapping[str, int] = {"size": size}

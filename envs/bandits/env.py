@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import ids
 from ..core import Info, Privileged, Searcher, TextEnv
-from ..errors import choice
+from ..errors import at_least, choice
 from . import engine, suites, views
 from .algorithms import ALGORITHMS
 from .engine import Bandits, Play
@@ -87,8 +87,7 @@ class BanditEnv(TextEnv):
         if horizon is not None and horizon < 1:
             raise ValueError(f"horizon={horizon}: needs at least 1 choice, or None for the suite's own")
         super().__init__(max_steps=max(f.horizon for f in known) if horizon is None else horizon, max_length=1 << 17)
-        if keep < 1:
-            raise ValueError(f"keep={keep}: needs at least 1")
+        at_least(1, keep=keep)
         if world_seed < 0:
             raise ValueError(f"world_seed={world_seed}: needs 0 or more")
         self.suite, self.view = suite, choice("view", view, views.VIEWS)

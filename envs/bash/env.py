@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from .. import ids
 from ..core import CHARSET, Info, Privileged, TextEnv
+from ..errors import at_least
 from ..plain import plain
 from . import generate
 from .generate import KINDS, ROOT, Task
@@ -62,8 +63,7 @@ class BashEnv(TextEnv):
         super().__init__(max_steps=max_steps)
         if tasks_seed < 0:
             raise ValueError(f"tasks_seed={tasks_seed}: needs 0 or more")
-        if seconds < 1:
-            raise ValueError(f"seconds={seconds}: needs at least 1")
+        at_least(1, seconds=seconds)
         require()
         self.tasks_seed, self.seconds = tasks_seed, seconds
         self.action_space = spaces.Text(max_length=_LONGEST, min_length=0, charset=CHARSET)

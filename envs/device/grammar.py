@@ -22,7 +22,6 @@ from typing import Any, cast, get_args
 
 from .core import DIRECTIONS, Event, Kind
 
-GRAMMARS = ("short", "android", "aitw")
 AITW = {
     "TYPE": 3, "DUAL_POINT": 4, "PRESS_BACK": 5, "PRESS_HOME": 6, "PRESS_ENTER": 7, "STATUS_TASK_COMPLETE": 10,
     "STATUS_TASK_IMPOSSIBLE": 11,

@@ -57,9 +57,9 @@ class Change:
 class Task:
     """A task made: where it starts, the goal in words, and when it is won.
 
-    changes: what is wanted, in a sensible order. end: the tables with all of it made; wanted: how they differ from the start. at: the page to stop on. answer: what
-    to answer. infeasible: the page to be looked at when giving up. source: (table, row) of what has to
-    be read; copy: the field of it that is carried elsewhere.
+    changes: what is wanted, in a sensible order. end: the tables with all of it made; wanted: how they differ from the
+    start. at: the page to stop on. answer: what to answer. infeasible: the page to be looked at when giving up. source:
+    (table, row) of what has to be read; copy: the field of it that is carried elsewhere.
     """
 
     template: str
@@ -162,26 +162,14 @@ def _fill(template: Template, maker: _Maker, db: Db) -> Task | None:
     for op in template.before:
         if op[0] == "trim":
             db = {**db, op[1]: db[op[1]][: op[2]]}
-    picked: dict[str, list[Row]] = {}
-    tables: dict[str, str] = {}
-    for key, (table, *rest) in (template.pick or {}).items():
-        where = rest[0] if rest else {}
-        fit = [r for r in db[table] if where.items() <= named(table, r).items() and [r] not in picked.values()]
-        if not fit or (len(rest) == 2 and not 2 <= len(fit) <= 4):
-            return None
-        picked[key] = fit if len(rest) == 2 else [maker.rng.choice(fit)]
-        tables[key] = table
-    used = {cell for rows in db.values() for row in rows for cell in row}
-    names: dict[str, Any] = {}
-    for k, v in (template.draw or {}).items():
-        names[k] = maker.fresh(v, used)
-        used.add(names[k])
+    picked = _picked(template, maker, db)
+    if picked is None:
+        return None
+    tables = {key: table for key, (table, *_) in (template.pick or {}).items()}
+    names = _drawn(template, maker, db)
     names |= {k: SimpleNamespace(**named(tables[k], rows[0])) for k, rows in picked.items()}
     if template.flip:
-        key = maker.rng.choice(template.flip)
-        label, *options = book().settings[key]
-        others = [o for o in options if o != setting(db, key)]
-        names |= {"setting": key, "label": label, "value": maker.rng.choice(others)}
+        names |= _flipped(template, maker, db)
 
     def changes(ops: Sequence[tuple[Any, ...]]) -> list[Change]:
         out = []
@@ -216,6 +204,36 @@ def _fill(template: Template, maker: _Maker, db: Db) -> Task | None:
         answer=template.answer.format_map(names), infeasible=template.infeasible, copy=template.copy,
         source=(tables[template.source], picked[template.source][0]) if template.source else None,
     )  # fmt: skip
+
+
+def _picked(template: Template, maker: _Maker, db: Db) -> dict[str, list[Row]] | None:
+    """The rows that a template is about; None where the phone holds none that fit."""
+    picked: dict[str, list[Row]] = {}
+    for key, (table, *rest) in (template.pick or {}).items():
+        where = rest[0] if rest else {}
+        fit = [r for r in db[table] if where.items() <= named(table, r).items() and [r] not in picked.values()]
+        if not fit or (len(rest) == 2 and not 2 <= len(fit) <= 4):
+            return None
+        picked[key] = fit if len(rest) == 2 else [maker.rng.choice(fit)]
+    return picked
+
+
+def _drawn(template: Template, maker: _Maker, db: Db) -> dict[str, Any]:
+    """The texts that a template makes up, none of which the phone holds."""
+    used = {cell for rows in db.values() for row in rows for cell in row}
+    names: dict[str, Any] = {}
+    for k, v in (template.draw or {}).items():
+        names[k] = maker.fresh(v, used)
+        used.add(names[k])
+    return names
+
+
+def _flipped(template: Template, maker: _Maker, db: Db) -> dict[str, Any]:
+    """A setting of a template and another value for it."""
+    key = maker.rng.choice(template.flip)
+    label, *options = book().settings[key]
+    others = [o for o in options if o != setting(db, key)]
+    return {"setting": key, "label": label, "value": maker.rng.choice(others)}
 
 
 def applied(db: Db, change: Change) -> Db:

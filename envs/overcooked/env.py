@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import SPLITS, Info, Privileged
-from ..errors import unknown
+from ..errors import choice, unknown
 from ..team import Infos, TeamEnv, Texts, said
 from . import cooks, picture
 from .actions import CONTINUE, WAIT, Kitchen, Macro, mixture
@@ -129,8 +129,7 @@ class OvercookedEnv(TeamEnv):
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids: `test/cramped_room/0`."""
-        if split not in SPLITS:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
+        choice("split", split, SPLITS)
         return [
             f"{split}/{name}/{n}"
             for name, kitchen in self._kitchens.items()

@@ -10,47 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-
-
-def right_at(right: Bools) -> Floats:
-    """Accuracy of each attempt, Acc@t, (T,).
-
-    >>> right_at(np.array([[False, True], [True, True]]))
-    array([0.5, 1. ])
-    """
-    share: Floats = right.mean(axis=0)
-    return share
-
-
-def pass_at(right: Bools) -> Floats:
-    """Share of problems that some attempt up to t solved, (T,): RISE's p1@t, which stops with an oracle.
-
-    Source: RISE arXiv 2407.18219, Sec. 5.
-
-    >>> pass_at(np.array([[True, False], [False, False]]))
-    array([0.5, 0.5])
-    """
-    share: Floats = np.maximum.accumulate(right, axis=1).mean(axis=0)
-    return share
-
-
-def correction(right: Bools) -> dict[str, float]:
-    """Self-correction from the first attempt to the last: Δ = Acc@tT − Acc@t1 = Δ(i→c) − Δ(c→i).
-
-    Source: SCoRe arXiv 2409.12917, Sec. 3. i→c: share of problems that became right, c→i: that became wrong.
-
-    >>> correction(np.array([[False, True], [True, True]]))["delta"]
-    0.5
-    """
-    first, last = right[:, 0], right[:, -1]
-    return {
-        "acc@t1": float(first.mean()),
-        f"acc@t{right.shape[1]}": float(last.mean()),
-        "delta": float(last.mean() - first.mean()),
-        "i->c": float((~first & last).mean()),
-        "c->i": float((first & ~last).mean()),
-    }
 
 
 def edited(answers: Sequence[Sequence[str]]) -> Bools:

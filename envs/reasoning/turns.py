@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from ..core import CHARSET, Info, TextEnv
-from ..errors import choice
+from ..errors import at_least, choice
 from .grade import UNREAD, Grade
 
 FEEDBACK = ("graded", "retry", "blind")
@@ -48,8 +48,7 @@ class Attempts(TextEnv):
     """Base of worlds in which one question is answered in up to `turns` attempts; a subclass poses and judges."""
 
     def __init__(self, *, turns: int, feedback: str, max_length: int = 1 << 15, charset: str = CHARSET) -> None:
-        if turns < 1:
-            raise ValueError(f"turns={turns}: needs at least 1")
+        at_least(1, turns=turns)
         super().__init__(max_steps=turns, max_length=max_length, charset=charset)
         self.turns, self.feedback = turns, choice("feedback", feedback, FEEDBACK)
         self._posed: Posed | None = None

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any, ClassVar, cast
 
 from ..core import SPLITS, Info, Privileged
-from ..errors import unknown
+from ..errors import at_least, choice, unknown
 from ..team import Infos, TeamEnv, Texts, said
 from . import sandwich, sort, sweep
 from .rules import ROUNDS, WAIT, Joint, Rules
@@ -50,8 +50,7 @@ class RocoEnv(TeamEnv):
     def __init__(self, *, view: str = "partial", dense: bool = False, max_steps: int = ROUNDS) -> None:
         if view not in VIEWS:
             raise unknown("view", view, VIEWS)
-        if max_steps < 1:
-            raise ValueError(f"max_steps={max_steps}: needs at least 1")
+        at_least(1, max_steps=max_steps)
         self.view, self.dense, self.max_steps = view, dense, max_steps
         self._instances = _instances(self.family)
         super().__init__(next(iter(self._instances["test"].values())).robots)
@@ -60,8 +59,7 @@ class RocoEnv(TeamEnv):
 
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids: `test/Y1_G1`."""
-        if split not in SPLITS:
-            raise ValueError(f"split={split!r}: choose one of {', '.join(SPLITS)}")
+        choice("split", split, SPLITS)
         return list(self._instances[split])
 
     @property

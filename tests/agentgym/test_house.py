@@ -41,7 +41,7 @@ def test_the_package_list_is_complete() -> None:
         "agentgym.agents.weights.tiny", "agentgym.envs.alfworld.data", "agentgym.envs.device.data",
         "agentgym.envs.overcooked.layouts", "agentgym.envs.webshop.data",
     }  # fmt: skip
-    assert set(tools["packages"]) == folders | data | {"agentgym"}
+    assert set(tools["packages"]) == folders | data | {"agentgym", "agentgym.commands"}
     assert set(tools["package-dir"]) == set(tools["packages"])
     for package, patterns in tools["package-data"].items():
         folder = ROOT / tools["package-dir"][package]

@@ -13,6 +13,7 @@ from agentgym.envs.bandits import BanditEnv, algorithms, dpt, engine, episodes, 
 from agentgym.envs.bandits.engine import Bandits, Counts, Policy
 from agentgym.envs.bandits.env import UNREADABLE
 from agentgym.envs.check import check
+from playing import play
 
 RUNS = 500
 
@@ -183,14 +184,7 @@ def test_a_batch_plays_as_its_bandits_play_alone(name: str) -> None:
 def test_the_reading_expert_plays_as_the_vectorised_engine(suite: str, whole: bool) -> None:
     env = BanditEnv(suite=suite, horizon=30, digits=None, whole=whole)
     for task in env.tasks("valid")[:8]:
-        text, info = env.reset(options={"task": task})
-        reader = env.searcher()
-        reader.begin(info["goal"], text, info)
-        over = False
-        while not over:
-            action = reader.act()
-            text, _, over, _, info = env.step(action)
-            reader.observe(action, text, info)
+        play(env, task)
         e = env._now()
         bandits = Bandits(np.array([e.means]), e.sd)
         played = engine.play(bandits, algorithms.ucb, np.array([e.luck]).T, np.random.default_rng(0))
@@ -202,17 +196,7 @@ def test_the_reading_expert_plays_as_the_vectorised_engine(suite: str, whole: bo
 @pytest.mark.parametrize("expert", ["ucb", "thompson"])
 def test_experts_find_the_best_arm_from_every_view(view: str, expert: str) -> None:
     env = BanditEnv(view=view, expert=expert, horizon=60)
-    won = []
-    for task in env.tasks("test")[:24]:
-        text, info = env.reset(options={"task": task})
-        reader = env.searcher()
-        reader.begin(info["goal"], text, info)
-        over = False
-        while not over:
-            action = reader.act()
-            text, _, over, _, info = env.step(action)
-            reader.observe(action, text, info)
-        won.append(info["success"])
+    won = [play(env, task)[-1][1]["success"] for task in env.tasks("test")[:24]]
     assert np.mean(won) >= 0.75
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from agentgym.envs import make
 from agentgym.envs.bandits import ContextualBanditEnv, contextual, contextual_text, movielens
 from agentgym.envs.bandits.contextual import Linear
 from agentgym.envs.check import check
+from playing import play
 
 
 def worlds(batch: int, arms: int, rank: int, horizon: int, sd: float = 0.1) -> Linear:
@@ -22,18 +22,6 @@ def worlds(batch: int, arms: int, rank: int, horizon: int, sd: float = 0.1) -> L
         rng.standard_normal((horizon, batch)),
         sd,
     )
-
-
-def play(env: ContextualBanditEnv, task: str) -> dict[str, Any]:
-    text, info = env.reset(options={"task": task})
-    reader = env.searcher()
-    reader.begin(info["goal"], text, info)
-    over = False
-    while not over:
-        action = reader.act()
-        text, _, over, _, info = env.step(action)
-        reader.observe(action, text, info)
-    return info
 
 
 @pytest.fixture
@@ -96,7 +84,7 @@ def test_linucb_succeeds_and_chance_does_not() -> None:
     won = {}
     for expert in ("linucb", "random"):
         env = ContextualBanditEnv(expert=expert)
-        won[expert] = np.mean([play(env, t)["success"] for t in env.tasks("test")[:20]])
+        won[expert] = np.mean([play(env, t)[-1][1]["success"] for t in env.tasks("test")[:20]])
     assert won["linucb"] >= 0.9 and won["random"] <= 0.1
 
 
@@ -124,7 +112,7 @@ def test_a_movielens_folder_gives_films_users_and_disjoint_splits(small_movielen
     assert rated.mean() == pytest.approx(3, abs=0.5)
     env = ContextualBanditEnv(data=str(small_movielens), arms=6, horizon=30, sd=0)
     assert not [c for c in check(lambda: env) if c.passed is not True]
-    assert play(env, env.tasks("test")[0])["score"] > 0.3
+    assert play(env, env.tasks("test")[0])[-1][1]["score"] > 0.3
     text, _ = env.reset(options={"task": env.tasks("test")[0]})
     assert "Fée 3 (1990); Fée 4" in text and re.search(
         r"Context: a (wo)?man, age \d+, occupation writer, tastes \[", text

@@ -29,6 +29,7 @@ from agentgym.training.rollout import replay, rollout
 from fake_adb import FakeAdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from playing import play
 
 PHONE = (1080, 2400)
 
@@ -36,21 +37,6 @@ PHONE = (1080, 2400)
 def phone_of(env: DeviceEnv) -> Phone:
     assert isinstance(env.backend, Phone)
     return env.backend
-
-
-def play(env: DeviceEnv, task: str, expert: str) -> tuple[bool, int]:
-    observation, info = env.reset(options={"task": task})
-    searcher = env.searcher()
-    searcher.begin(info["goal"], observation, info)
-    for n in range(1, 41):
-        plan = env.privileged().actions if expert == "oracle" else ("",)
-        action = plan[0] if expert == "oracle" else searcher.act()
-        assert action in info["admissible"], (task, action)
-        observation, _, over, cut, info = env.step(action)
-        searcher.observe(action, observation, info)
-        if over or cut:
-            return info["success"], n
-    raise AssertionError(task)
 
 
 def start(template: str, **options: str) -> tuple[DeviceEnv, str]:
@@ -75,7 +61,7 @@ def test_there_are_ten_apps_and_forty_templates_on_every_level() -> None:
 @pytest.mark.parametrize("expert", ["oracle", "searcher"])
 def test_experts_win_every_template_on_every_level(expert: str, noise: str) -> None:
     env = DeviceEnv(noise=noise)
-    lost = [t for t in env.tasks("test")[: 3 * len(templates())] if not play(env, t, expert)[0]]
+    lost = [t for t in env.tasks("test")[: 3 * len(templates())] if not play(env, t, expert)[-1][1]["success"]]
     assert not lost
 
 

@@ -6,7 +6,6 @@ import doctest
 import hashlib
 import importlib
 import json
-import pickle
 import random
 import time
 from pathlib import Path
@@ -24,14 +23,9 @@ from agentgym.envs.overcooked.search import optimum
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pettingzoo.test import parallel_api_test, parallel_seed_test
+from playing import fork
 
-FOUR = """{"grid": '''XXSPDXX
-                      X  1  X
-                      X  X  X
-                      O3   4O
-                      X  X  X
-                      X  2  X
-                      XXDPSXX''', "start_all_orders": [{"ingredients": ["onion", "onion", "onion"]}]}"""
+FOUR = (Path(__file__).parent.parent / "four.layout").read_text()
 MENU = """{
     "grid": '''XXXPDPXXX
                X   2   X
@@ -241,15 +235,7 @@ def env_module_replace(env: OvercookedEnv, state: Any) -> Any:
 
 
 def test_a_fork_goes_its_own_way() -> None:
-    env, rng = OvercookedEnv(layout="coordination_ring", horizon=120), random.Random(2)
-    _, infos = env.reset(options={"task": "test/coordination_ring/0"})
-    while env.agents:
-        saved = env.snapshot()
-        joint = {a: rng.choice(infos[a]["admissible"]) for a in env.agents}
-        first = env.step(joint)
-        env.restore(pickle.loads(pickle.dumps(saved)))
-        assert env.step(joint) == first
-        infos = first[-1]
+    fork(OvercookedEnv(layout="coordination_ring", horizon=120), "test/coordination_ring/0", random.Random(2))
 
 
 def test_the_splits_share_no_start_and_every_start_is_free_floor() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,14 +62,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "count_env.py"
     path.write_text(COUNT)
     return path
-
-
-@pytest.fixture
-def clean() -> Iterator[None]:
-    before = dict(registry._SPECS)
-    yield
-    registry._SPECS.clear()
-    registry._SPECS.update(before)
 
 
 def verdicts(id: str) -> dict[str, bool | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import doctest
 import importlib
-import pickle
 import random
 from typing import Any
 
@@ -17,6 +16,7 @@ from agentgym.envs.roco.rules import Rules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pettingzoo.test import parallel_api_test, parallel_seed_test
+from playing import fork
 
 ENVS = {"roco-sweep": SweepEnv, "roco-sandwich": SandwichEnv, "roco-sort": SortEnv}
 LEAST = {
@@ -222,15 +222,7 @@ def test_the_dense_reward_pays_progress_and_the_goal() -> None:
 
 
 def test_a_fork_goes_its_own_way() -> None:
-    env, rng = SortEnv(), random.Random(1)
-    _, infos = env.reset(options={"task": "test/sort5"})
-    while env.agents:
-        saved = env.snapshot()
-        joint = {a: rng.choice(infos[a]["admissible"]) for a in env.agents}
-        first = env.step(joint)
-        env.restore(pickle.loads(pickle.dumps(saved)))
-        assert env.step(joint) == first
-        infos = first[-1]
+    fork(SortEnv(), "test/sort5", random.Random(1))
 
 
 def test_they_are_listed_and_errors_name_the_fix() -> None:

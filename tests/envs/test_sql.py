@@ -17,6 +17,7 @@ from agentgym.envs.sql.env import shown
 from agentgym.envs.sql.reward import kendall_tau, reward
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from playing import play
 
 
 def answer(*values: object) -> Result:
@@ -44,16 +45,9 @@ def test_the_searcher_reads_the_schema_and_answers() -> None:
     env = SqlEnv()
     tasks = env.tasks("test")[:80]
     for task in tasks:
-        observation, info = env.reset(options={"task": task})
-        searcher = env.searcher()
-        searcher.begin(info["goal"], observation, info)
-        actions, over = [], False
-        while not over:
-            actions.append(searcher.act())
-            observation, _, over, _, info = env.step(actions[-1])
-            searcher.observe(actions[-1], observation, info)
-        assert info["success"], (task, actions)
-        assert actions[0] == "SHOW TABLES" and len(actions) == 6
+        played = play(env, task)
+        assert played[-1][1]["success"], (task, played)
+        assert played[0][0] == "SHOW TABLES" and len(played) == 6
 
 
 def slow_tau(x: list[str], y: list[str]) -> float | None:

@@ -31,25 +31,14 @@ from agentgym.envs.webshop.searcher import WebShopSearcher, strings
 from conftest import SHARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from playing import play
 
 DATA = SHARED / "data" / "webshop"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the real WebShop products are not beside this checkout")
 
 
-def play(env: WebShopEnv, task: str, expert: str) -> tuple[float, int]:
-    """Return the score and the steps of an episode; every action of an expert must mean something."""
-    observation, info = env.reset(options={"task": task})
-    searcher = env.searcher()
-    searcher.begin(info["goal"], observation, {"admissible": info["admissible"]})
-    for n in range(1, env.max_steps + 1):
-        action = env.privileged().actions[0] if expert == "oracle" else searcher.act()
-        assert action in info["admissible"] or action.startswith("search["), (task, action)
-        observation, _, over, _, info = env.step(action)
-        assert not info["invalid"], (task, action)
-        searcher.observe(action, observation, {"admissible": info["admissible"]})
-        if over:
-            return info["score"], n
-    return 0.0, env.max_steps
+def score(env: WebShopEnv, task: str, expert: str) -> float:
+    return float(play(env, task, expert)[-1][1]["score"])
 
 
 def official(**kwargs: Any) -> WebShopEnv:
@@ -236,10 +225,10 @@ def test_a_goal_does_not_depend_on_the_other_products_unless_compat_asks() -> No
 def test_experts_shop_among_real_products() -> None:
     env = official(goals="synthetic")
     tasks = env.tasks("test")[:150]
-    assert all(play(env, t, "oracle")[0] == 1.0 for t in tasks)
-    assert sum(play(env, t, "searcher")[0] == 1.0 for t in tasks) >= 0.45 * len(tasks)
+    assert all(score(env, t, "oracle") == 1.0 for t in tasks)
+    assert sum(score(env, t, "searcher") == 1.0 for t in tasks) >= 0.45 * len(tasks)
     people = official()
-    assert all(play(people, t, "oracle")[0] == 1.0 for s in ("train", "valid", "test") for t in people.tasks(s))
+    assert all(score(people, t, "oracle") == 1.0 for s in ("train", "valid", "test") for t in people.tasks(s))
 
 
 def test_plain_packed_and_ranged_files_load(tmp_path: Path) -> None:
@@ -252,7 +241,7 @@ def test_plain_packed_and_ranged_files_load(tmp_path: Path) -> None:
     assert len(env.shop.products) == 60
     for item in env.shop.products.values():
         assert item.prices[0] <= env.shop.prices[item.asin] <= item.prices[-1]
-    assert all(play(env, t, "oracle")[0] == 1.0 for t in env.tasks("train"))
+    assert all(score(env, t, "oracle") == 1.0 for t in env.tasks("train"))
 
 
 # Pages
@@ -405,7 +394,7 @@ def test_the_catalogue_is_as_hard_as_the_benchmark() -> None:
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_experts_shop_in_the_made_up_catalogue(expert: str, least: float, split: str) -> None:
     env = WebShopEnv()
-    scores = [play(env, t, expert)[0] for t in env.tasks(split)[:150]]
+    scores = [score(env, t, expert) for t in env.tasks(split)[:150]]
     assert sum(s == 1.0 for s in scores) >= least * len(scores)
 
 

@@ -159,17 +159,3 @@ def test_reranking_takes_the_critics_choice_among_the_likeliest(played: list[Tra
 
 def test_correlation_of_what_does_not_vary_is_zero() -> None:
     assert correlation([1, 1, 1], [1, 2, 3]) == 0.0
-
-
-def test_n_step_returns_are_the_sum_written_out() -> None:
-    from agentgym.training.advantages import lambda_returns, n_step_returns
-
-    r, v, gamma = torch.randn(7, generator=torch.Generator().manual_seed(0)), torch.arange(7.0), 0.9
-    for n in (1, 2, 3, 7, 50):
-        for t in range(7):
-            m = min(n, 7 - t)
-            direct = sum(gamma**k * r[t + k] for k in range(m)) + gamma**m * v[t + m - 1]
-            assert torch.isclose(n_step_returns(r, v, gamma, n)[t], direct)
-    assert torch.allclose(n_step_returns(r, v, gamma, 7), lambda_returns(r, v, gamma, 1.0))
-    with pytest.raises(ValueError, match="n=0"):
-        n_step_returns(r, v, gamma, 0)

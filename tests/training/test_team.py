@@ -19,7 +19,7 @@ from agentgym.agents.read import ReadJ, ReadS
 from agentgym.agents.scripted import NoisyAgent, OracleAgent, RandomAgent
 from agentgym.agents.teachers import Correction, turns
 from agentgym.agents.team import RULES, Central, Coordinator, Sequential, hearing
-from agentgym.envs import CHARSET, Unknown, make
+from agentgym.envs import CHARSET, Unknown, WorldDied, make
 from agentgym.envs.check import check
 from agentgym.envs.parallel import ParallelTeam
 from agentgym.memory import Trajectory, Turn, memory_maker
@@ -39,27 +39,15 @@ from langchain_core.messages import AIMessage
 from pettingzoo import ParallelEnv
 
 Cli = Callable[..., tuple[int, str, str]]
-FOUR = """{"grid": '''XXSPDXX
-                      X  1  X
-                      X  X  X
-                      O3   4O
-                      X  X  X
-                      X  2  X
-                      XXDPSXX''', "start_all_orders": [{"ingredients": ["onion", "onion", "onion"]}]}"""
+FOUR = str(Path(__file__).parent.parent / "four.layout")
 WORLDS: dict[str, tuple[str, dict[str, Any], int]] = {
     "sweep": ("roco-sweep", {}, 2),
     "sandwich": ("roco-sandwich", {"view": "global"}, 2),
     "sort": ("roco-sort", {"dense": True}, 3),
     "kitchen": ("overcooked", {"layout": "cramped_room", "horizon": 40}, 2),
-    "four cooks": ("overcooked", {"layout": "four.layout", "horizon": 30}, 4),
+    "four cooks": ("overcooked", {"layout": FOUR, "horizon": 30}, 4),
 }
 COURSES = ("central", "central,tries=2", "sequential", "sequential,tries=1", "dialogue:2", "dialogue:1,tries=1")
-
-
-@pytest.fixture
-def kitchen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "four.layout").write_text(FOUR)
-    monkeypatch.chdir(tmp_path)
 
 
 def play(
@@ -74,7 +62,7 @@ def play(
 
 @pytest.mark.parametrize("course", COURSES)
 @pytest.mark.parametrize("world", WORLDS)
-def test_every_coordinator_plays_every_world_and_its_episodes_replay(kitchen: None, world: str, course: str) -> None:
+def test_every_coordinator_plays_every_world_and_its_episodes_replay(world: str, course: str) -> None:
     env, kwargs, size = WORLDS[world]
     for t in play(env, kwargs, RandomAgent(), coordinator(course, env, kwargs)):
         assert {len(s.parts) for s in t.steps} == {size}
@@ -156,7 +144,7 @@ def test_a_changed_byte_is_found_by_replay() -> None:
     s = t.steps[1]
     other = replace(s.parts[0], observation=s.parts[0].observation + "!")
     bad = replace(t, steps=(t.steps[0], replace(s, parts=(other, s.parts[1])), *t.steps[2:]))
-    assert any("step 1: Alice sees" in f for f in replay(make("roco-sweep"), bad))
+    assert any("step 1: Alice: observation" in f for f in replay(make("roco-sweep"), bad))
     swapped = replace(
         t, steps=(replace(t.steps[0], parts=(replace(t.steps[0].parts[0], action="x"), t.steps[0].parts[1])),)
     )
@@ -338,6 +326,38 @@ def test_a_parallel_environment_of_another_library_is_played_by_a_team() -> None
     lost = play_random(Handshake)
     assert all(t.steps[-1].truncated != t.steps[-1].terminated for t in lost) and len({len(t.steps) for t in lost}) > 1
     assert [c.name for c in check(lambda: ParallelTeam(Handshake())) if c.passed is False] == []
+
+
+class Fragile(Handshake):
+    """Stops answering on its second day."""
+
+    def step(self, actions: Any) -> Any:
+        if self.day == 1:
+            raise WorldDied("the line is cut")
+        return super().step(actions)
+
+
+def test_a_team_whose_world_dies_is_truncated_and_the_run_goes_on() -> None:
+    made: list[ParallelTeam] = []
+
+    def make_env() -> ParallelTeam:
+        made.append(ParallelTeam([Handshake, Fragile, Handshake][len(made)]()))
+        return made[-1]
+
+    tasks = ParallelTeam(Handshake()).tasks("test")[:4]
+    team = RandomAgent(), Sequential(), memory_maker("full")
+    calm = rollout_team(lambda: ParallelTeam(Handshake()), *team, tasks, env_id="handshake", seed=1, batch=2)
+    played = rollout_team(make_env, *team, tasks, env_id="handshake", seed=1, batch=2)
+    died = played[1]
+    assert [p.to_json() for p in played[:1] + played[2:]] == [c.to_json() for c in calm[:1] + calm[2:]]
+    assert len(made) == 3  # what died is not used again
+    last = died.steps[-1]
+    assert (len(died.steps), last.reward, last.terminated, last.truncated, last.success) == (2, 0.0, False, True, False)
+    assert [p.action for p in last.parts] == [p.action for p in calm[1].steps[1].parts]
+    assert died.meta["died"] == "the line is cut" and "died" not in calm[1].meta
+    assert {row["final"] for row in died.meta["team"].values()} == {"The world stopped: the line is cut"}
+    assert summary(played, split="test", split_hash="", seconds=0.0)["died"] == 1
+    assert replay(ParallelTeam(Handshake()), died) == []
 
 
 def play_random(world: type[Handshake]) -> list[Trajectory]:

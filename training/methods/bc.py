@@ -20,6 +20,12 @@ def demonstrate(lab: Lab, n: int) -> list[Trajectory]:
     return [t for t in played if t.success]
 
 
+def roll_out(lab: Lab, k: int, episodes: int, temperature: float) -> list[Trajectory]:
+    """Return the student's own episodes on train tasks drawn for round k."""
+    tasks = lab.tasks("train", episodes, k)
+    return lab.play(lab.student.policy(temperature), tasks, k, label="roll out")
+
+
 @dataclass(frozen=True)
 class BC:
     """Supervised fine-tuning on demonstrations, loss on the tokens of actions only.
@@ -83,10 +89,7 @@ class FilteredBC(BC):
         """Return demonstrations first, then the student's own successes."""
         if k == 0:
             return demonstrate(lab, self.demonstrations)
-        played = lab.play(
-            lab.student.policy(self.temperature), lab.tasks("train", self.episodes, k), k, label="roll out"
-        )
-        return [t for t in played if t.success]
+        return [t for t in roll_out(lab, k, self.episodes, self.temperature) if t.success]
 
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
         """Fit everything so far."""

@@ -16,6 +16,7 @@ from ...agents.policy import Policy
 from ...agents.rerank import RerankAgent
 from ...agents.scripted import HabitualAgent
 from ...agents.teachers import Correction, turns
+from ...envs.errors import at_least, choice
 from ...memory.core import Turn
 from ...memory.trajectory import Trajectory
 from .. import update
@@ -96,11 +97,11 @@ class DigiQ:
         for name, text, legal in (
             ("features", self.features, FEATURES), ("extract", self.extract, EXTRACTS), ("reads", self.reads, READS),
         ):  # fmt: skip
-            if text not in legal:
-                raise ValueError(f"digiq.{name}={text!r}: choose one of {', '.join(legal)}")
-        for name in ("demonstrations", "candidates", "critic_steps", "rerank"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"digiq.{name}={getattr(self, name)}: needs at least 1")
+            choice(f"digiq.{name}", text, legal)
+        at_least(
+            1, "digiq.", demonstrations=self.demonstrations, candidates=self.candidates, critic_steps=self.critic_steps,
+            rerank=self.rerank,
+        )  # fmt: skip
         if self.episodes < 5:
             raise ValueError(f"digiq.episodes={self.episodes}: needs at least 5, of which one is held out")
         for name in ("temperature", "spread"):

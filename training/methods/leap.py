@@ -9,11 +9,12 @@ from typing import ClassVar
 
 from ...agents.chat import load_chat
 from ...agents.teachers import Correction, ModelTeacher, OracleTeacher, SelfTeacher, Teacher, retrace
+from ...envs.errors import at_least, choice
 from ...memory.trajectory import Trajectory
 from ..examples import own_actions
 from ..lab import Lab
 from ..preferences import pairs
-from .bc import demonstrate
+from .bc import demonstrate, roll_out
 from .core import dataset, keep, kept
 
 TEACHERS = ("oracle", "self", "model")
@@ -67,13 +68,10 @@ class Leap:
 
     def __post_init__(self) -> None:
         for name, value, legal in (("teacher", self.teacher, TEACHERS), ("update_by", self.update_by, UPDATES)):
-            if value not in legal:
-                raise ValueError(f"leap.{name}={value!r}: choose one of {', '.join(legal)}")
+            choice(f"leap.{name}", value, legal)
         if (self.teacher == "model") != (self.chat is not None):
             raise ValueError("leap.teacher=model goes with leap.chat=module:object, and only with it")
-        for name in ("demonstrations", "episodes", "pairs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"leap.{name}={getattr(self, name)}: needs at least 1")
+        at_least(1, "leap.", demonstrations=self.demonstrations, episodes=self.episodes, pairs=self.pairs)
 
     @property
     def rounds(self) -> int:
@@ -84,8 +82,7 @@ class Leap:
         """Return demonstrations in round 0, then the student's episodes that need correction."""
         if k == 0:
             return demonstrate(lab, self.demonstrations)
-        tasks = lab.tasks("train", self.episodes, k)
-        played = lab.play(lab.student.policy(self.temperature), tasks, k, label="roll out")
+        played = roll_out(lab, k, self.episodes, self.temperature)
         poor = [t for t in played if t.score <= self.threshold]
         won = len(played) - len(poor)
         lab.say(f"  roll out: {won} of {len(played)} train episodes succeeded, {len(poor)} go to the teacher")

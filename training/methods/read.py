@@ -12,6 +12,7 @@ from ...agents.critics import Critic, PrefixCritic, SentenceFeatures
 from ...agents.critics.prefix import prefix_text
 from ...agents.scripted import NoisyAgent
 from ...agents.teachers import Correction
+from ...envs.errors import at_least
 from ...memory.trajectory import Trajectory
 from ..advantages import advantage_weights
 from ..examples import own_actions
@@ -54,9 +55,7 @@ class Read:
     lr: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("demonstrations", "episodes", "steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"read.{name}={getattr(self, name)}: needs at least 1")
+        at_least(1, "read.", demonstrations=self.demonstrations, episodes=self.episodes, steps=self.steps)
         if self.beta <= 0:
             raise ValueError(f"read.beta={self.beta}: needs a positive temperature")
 

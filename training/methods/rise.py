@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 from ...agents.teachers import Correction, retrace, turns
 from ...envs.core import TextEnv
+from ...envs.errors import at_least, choice
 from ...memory.trajectory import Trajectory
 from ..attempts import judge, propose, require
 from ..examples import own_actions
 from ..lab import Lab
-from .bc import demonstrate
+from .bc import demonstrate, roll_out
 from .core import dataset
 
 TEACHERS = ("self", "oracle")
@@ -57,13 +58,11 @@ class Rise:
     lr: float | None = None
 
     def __post_init__(self) -> None:
-        if self.teacher not in TEACHERS:
-            raise ValueError(f"rise.teacher={self.teacher!r}: choose one of {', '.join(TEACHERS)}")
+        choice("rise.teacher", self.teacher, TEACHERS)
         if self.tau <= 0:
             raise ValueError(f"rise.tau={self.tau}: needs a positive temperature")
-        for name, least in (("demonstrations", 0), ("iterations", 0), ("episodes", 1), ("candidates", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"rise.{name}={getattr(self, name)}: needs at least {least}")
+        at_least(0, "rise.", demonstrations=self.demonstrations, iterations=self.iterations)
+        at_least(1, "rise.", episodes=self.episodes, candidates=self.candidates)
 
     def check(self, env: TextEnv) -> None:
         """Raise where the world does not verify several attempts."""
@@ -78,8 +77,7 @@ class Rise:
         """Return demonstrations in round 0, then the student's own attempts."""
         if k == 0:
             return demonstrate(lab, self.demonstrations) if self.demonstrations else []
-        tasks = lab.tasks("train", self.episodes, k)
-        return lab.play(lab.student.policy(self.temperature), tasks, k, label="roll out")
+        return roll_out(lab, k, self.episodes, self.temperature)
 
     def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
         """Return the improved attempt at every state, weighed by exp(r/τ)."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...agents.teachers import Correction
 from ...envs.core import TextEnv
+from ...envs.errors import at_least
 from ...memory.trajectory import Trajectory
 from ..advantages import leave_one_out
 from ..attempts import require, right
@@ -58,10 +59,10 @@ class Score:
     lr: float | None = None
 
     def __post_init__(self) -> None:
-        least = {"demonstrations": 0, "stage1": 0, "stage2": 0, "updates": 1, "questions": 1, "samples": 2}
-        for name, low in (least | {"alpha": 0, "beta1": 0, "beta2": 0}).items():
-            if getattr(self, name) < low:
-                raise ValueError(f"score.{name}={getattr(self, name)}: needs at least {low}")
+        at_least(0, "score.", demonstrations=self.demonstrations, stage1=self.stage1, stage2=self.stage2)
+        at_least(1, "score.", updates=self.updates, questions=self.questions)
+        at_least(2, "score.", samples=self.samples)
+        at_least(0, "score.", alpha=self.alpha, beta1=self.beta1, beta2=self.beta2)
         if self.temperature <= 0:
             raise ValueError(f"score.temperature={self.temperature}: samples must differ, so it needs to be positive")
 

@@ -1,0 +1,58 @@
+"""Commands that measure: paper, bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .terminal import Json, app, emit, say, share, table
+
+
+@app.command()
+def paper(
+    name: Annotated[str, typer.Argument(help="leap, diff, read, read-overcooked")],
+    seeds: Annotated[str, typer.Option(help="seeds, by commas")] = "0,1,2",
+    out: Annotated[Path, typer.Option(help="where the runs lie; what is there is not run again")] = Path("runs/paper"),
+    quick: bool = False,
+    as_json: Json = False,
+) -> None:
+    """Run our reproduction of a paper and print its claim beside our measurement."""
+    from ..training.papers import reproduce
+
+    row = reproduce(name, [int(s) for s in seeds.split(",")], out, quick=quick, say=say)
+    if as_json:
+        emit(row)
+        return
+    table(f"{name}: {row['claim']}", ["what", "n", "seeds", "success [95 %]", "steps", "queries"], [
+        [r["name"], str(r["n"]), str(r["seeds"]), share(r), f"{r['steps']:.1f}",
+         f"{r['queries']:.1f}" if "queries" in r else ""] for r in row["rows"]
+    ])  # fmt: skip
+    if "tokens" in row["rows"][0]:
+        table(f"within {row['budget']} tokens", ["what", "tokens a step", "new of them"], [
+            [r["name"], f"{r['tokens']:.0f}", f"{r['read']:.0f}"] for r in row["rows"]
+        ])  # fmt: skip
+    typer.echo("holds" if row["holds"] else "does not hold")
+
+
+@app.command()
+def bench(
+    what: Annotated[str, typer.Argument(help="envs, worlds, memory, policy, smollm2, job or all")] = "all",
+    as_json: Json = False,
+) -> None:
+    """Measure speed beside the peers, in one run."""
+    from ..training.bench import measure
+
+    rows = measure(what, say=say)
+    if as_json:
+        emit({"rows": rows})
+    else:
+        table("bench", ["what", "value", "unit", "target", "peer", "peer's value", "ratio"], [
+            [r["name"], _figure(r["value"], ",.3g"), r["unit"], _figure(r["target"], ",.3g"), r["peer"] or "",
+             _figure(r["peer_value"], ",.3g"), _figure(r["ratio"], ",.1f")] for r in rows
+        ])  # fmt: skip
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)

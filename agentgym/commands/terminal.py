@@ -1,0 +1,55 @@
+"""What all commands share: the app that they belong to, settings, and output; JSON is alone on stdout."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="agentgym", help="The gym where language-model agents learn.", no_args_is_help=True, add_completion=False,
+    pretty_exceptions_enable=False,
+)  # fmt: skip
+Set = Annotated[list[str] | None, typer.Option("--set", help="a setting, NAME=VALUE; may be repeated")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+
+
+def pairs(items: list[str] | None) -> dict[str, str]:
+    """Return settings by name."""
+    out = {}
+    for item in items or []:
+        name, sign, value = item.partition("=")
+        if not sign or not name:
+            raise ValueError(f"--set {item!r}: write it as NAME=VALUE, for example leap.iterations=3")
+        out[name] = value
+    return out
+
+
+def emit(row: Any) -> None:
+    """Print the one JSON object of `--json`."""
+    typer.echo(json.dumps(row))
+
+
+def say(text: str) -> None:
+    """Tell the user something that is no result."""
+    typer.echo(text, err=True)
+
+
+def table(title: str, header: list[str], rows: list[list[str]]) -> None:
+    """Print a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table(title=title, title_justify="left")
+    for i, name in enumerate(header):
+        grid.add_column(name, justify="left" if i == 0 else "right")
+    for row in rows:
+        grid.add_row(*row)
+    Console().print(grid)
+
+
+def share(e: dict[str, Any]) -> str:
+    """Return a mean of [0, 1] with its interval, in percent."""
+    low, high = e["ci95"]
+    return f"{e['mean']:.1%} [{low:.1%}, {high:.1%}]"
