@@ -74,6 +74,30 @@ def reinforce(logp: Tensor, adv: Tensor, ref: Tensor, beta: Tensor) -> Tensor:
     return (beta * k3(logp, ref) - adv * logp).sum()
 
 
+def clipped(logp: Tensor, old: Tensor, adv: Tensor, ref: Tensor, beta: Tensor, epsilon: float) -> Tensor:
+    """PPO's clipped surrogate with a KL penalty, summed over tokens; divide by the number of tokens.
+
+    L = Σ_i [−min(ρ_i A_i, clip(ρ_i, 1 − ε, 1 + ε) A_i) + β_i k3(π_i, π_ref,i)], with ρ_i = π_i / π_old,i
+    Source: GRPO, arXiv 2402.03300, Eq. 3. Where π = π_old its gradient is that of `reinforce`.
+
+    Args:
+        logp, old, ref: log π, log π_old and log π_ref of the tokens said, shape (N,). adv: A, shape (N,), of any sign.
+        beta: β ≥ 0 of each token, shape (N,). epsilon: ε in (0, 1).
+    Returns:
+        a scalar.
+    Raises:
+        ValueError: ε lies outside (0, 1).
+    >>> one, two = torch.tensor([0.0]), torch.tensor([2.0]).log()
+    >>> clipped(two, one, torch.tensor([1.0]), two, one, 0.2)
+    tensor(-1.2000)
+    """
+    if not 0 < epsilon < 1:
+        raise ValueError(f"epsilon={epsilon}: needs a value between 0 and 1")
+    ratio = (logp - old).exp()
+    gain = torch.minimum(ratio * adv, ratio.clamp(1 - epsilon, 1 + epsilon) * adv)
+    return (beta * k3(logp, ref) - gain).sum()
+
+
 def dpo(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor, beta: float) -> Tensor:
     """Direct preference optimisation, mean over pairs.
 
