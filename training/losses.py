@@ -98,6 +98,22 @@ def clipped(logp: Tensor, old: Tensor, adv: Tensor, ref: Tensor, beta: Tensor, e
     return (beta * k3(logp, ref) - gain).sum()
 
 
+def soft_policy(delta: Tensor, log_ratio: Tensor, beta: float) -> Tensor:
+    """OREO's loss of the policy, a term a step.
+
+    L_t = (δ_t + β (ℓ_t − sg ℓ_t))², with ℓ_t = log π(a_t|s_t)/π_ref(a_t|s_t): its value is δ², its gradient 2 β δ_t ∇ℓ_t.
+    Source: OREO, arXiv 2412.16145, the policy objective after Eq. 7: the ratios of later steps, though in δ_t, are fixed.
+
+    Args:
+        delta: δ_t of `soft_bellman_residual`, without gradient, shape (T,). log_ratio: ℓ_t, shape (T,). beta: β ≥ 0.
+    Returns:
+        L_t, shape (T,), ≥ 0.
+    >>> soft_policy(torch.tensor([-0.5]), torch.tensor([0.3]), 0.1)
+    tensor([0.2500])
+    """
+    return (delta + beta * (log_ratio - log_ratio.detach())) ** 2
+
+
 def dpo(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor, beta: float) -> Tensor:
     """Direct preference optimisation, mean over pairs.
 

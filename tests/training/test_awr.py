@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from agentgym.agents.critics import Critic, HashedFeatures
 from agentgym.memory import memory_maker
 from agentgym.memory.store import read
 from agentgym.memory.trajectory import Step, Trajectory
+from agentgym.training.advantages import soft_bellman_residual
 from agentgym.training.critics import load_critic, transitions
+from agentgym.training.losses import soft_policy
 from agentgym.training.methods.awr import Awr, Iql
 from agentgym.training.methods.dpo import better
 from agentgym.training.train import configure, train
@@ -128,3 +131,39 @@ def test_impossible_settings_are_refused_at_once(method: str, settings: dict[str
     with pytest.raises(ValueError) as error:
         configure("alfworld", method, "tiny", "full", 0, settings, False)
     assert fault in str(error.value)
+
+
+def test_soft_bellman_steps_end_at_the_policy_that_is_best_near_the_old_one() -> None:
+    """Two states in a row, two actions each: π*(a|s) ∝ π_ref(a|s) exp(Q(s, a)/β) and V = β log E exp(Q/β)."""
+    beta, rewards = (
+        0.5,
+        torch.tensor([[0.0, 0.3], [1.0, 0.0]]),
+    )  # of (state, action); the first state leads to the second
+    logits, value = torch.zeros(2, 2, requires_grad=True), torch.zeros(2, requires_grad=True)
+    optimizer = torch.optim.Adam([logits, value], lr=0.05)
+    for _ in range(600):
+        loss = torch.zeros(())
+        for a in range(2):
+            for b in range(2):  # every episode, as often as π_ref plays it
+                logp = torch.log_softmax(logits, -1)
+                ratio = torch.stack([logp[0, a], logp[1, b]]) - math.log(0.5)
+                r_t = torch.stack([rewards[0, a], rewards[1, b]])
+                delta = soft_bellman_residual(value, r_t, ratio.detach(), beta)
+                loss = loss + (delta**2).mean() + soft_policy(delta.detach(), ratio, beta).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    last = beta * math.log((math.exp(1 / beta) + 1) / 2)
+    q = rewards + torch.tensor([[last], [0.0]])
+    assert torch.softmax(logits, -1).tolist() == pytest.approx(torch.softmax(q / beta, -1).tolist(), abs=0.01)
+    assert value[1].item() == pytest.approx(last, abs=0.01)
+    assert value[0].item() == pytest.approx(beta * math.log((q[0] / beta).exp().mean()), abs=0.01)
+
+
+def test_oreo_moves_the_policy_near_the_one_that_played(small_tiny: Path, tmp_path: Path) -> None:
+    settings = named(SMALL, "oreo")
+    settings = {k: v for k, v in settings.items() if k != "oreo.epochs"} | {"oreo.batch": "4", "oreo.iterations": "1"}
+    run = train(method="oreo", model=str(small_tiny), out=tmp_path / "run", settings=settings, say=silent)
+    fit = json.loads((run / "result.json").read_text())["iterations"][1]["fit"]
+    assert fit["steps"] == 4 and 0 < fit["kl"] < 1 and fit["loss_v"] >= 0
+    assert load_critic(run / "checkpoints" / "01" / "critic")[0].heads == 1

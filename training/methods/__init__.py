@@ -12,12 +12,14 @@ from .dpo import StepDpo
 from .evolve import Evolve
 from .grpo import Gigpo, Grpo
 from .leap import Leap
+from .oreo import Oreo
 from .read import Read
 from .rise import Rise
 from .score import Score
 
 METHODS: dict[str, type[Any]] = {
-    m.id: m for m in (BC, FilteredBC, Dagger, Leap, Rise, Score, DigiQ, Read, Awr, Iql, StepDpo, Grpo, Gigpo, Evolve)
+    m.id: m
+    for m in (BC, FilteredBC, Dagger, Leap, Rise, Score, DigiQ, Read, Awr, Iql, Oreo, StepDpo, Grpo, Gigpo, Evolve)
 }
 
 __all__ = ["METHODS"]

@@ -41,6 +41,7 @@ class Awr:
     id: ClassVar[str] = "awr"
     summary: ClassVar[str] = "imitate one's own actions, weighed by their advantage over a fitted value"
     source: ClassVar[str] = "arXiv 1910.00177"
+    needs: ClassVar[tuple[str, ...]] = ("oracle",)
     demonstrations: int = 300
     iterations: int = 3
     episodes: int = 300

@@ -44,6 +44,7 @@ class StepDpo:
     id: ClassVar[str] = "dpo"
     summary: ClassVar[str] = "prefers, where episodes meet, the action that led further"
     source: ClassVar[str] = "arXiv 2305.18290"
+    needs: ClassVar[tuple[str, ...]] = ("oracle",)
     protocol: ClassVar[Mapping[str, Any]] = {}
     demonstrations: int = 300
     iterations: int = 2

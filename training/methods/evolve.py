@@ -29,6 +29,7 @@ class Evolve(BC):
     id: ClassVar[str] = "evolve"
     summary: ClassVar[str] = "imitate a bandit algorithm's episodes, to explore as it does"
     source: ClassVar[str] = "arXiv 2410.06238"
+    needs: ClassVar[tuple[str, ...]] = ("searcher",)
     team: ClassVar[str] = "no"
     protocol: ClassVar[Mapping[str, Any]] = {}
 

@@ -88,6 +88,11 @@ class Grpo:
             require(self.id, env, self.anchor)
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The oracle where it demonstrates."""
+        return ("oracle",) if self.demonstrations else ()
+
+    @property
     def rounds(self) -> int:
         """The demonstrations' round and `iterations` more."""
         return 1 + self.iterations
