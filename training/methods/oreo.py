@@ -110,7 +110,8 @@ class Oreo:
         student, rng = lab.student, lab.rng(3, k)
         first = np.cumsum([0, *(len(t.steps) for t in played)])
         rows = [words(lab, t) for t in played]
-        refs = [self._logps(student, r)[0].detach() for r in rows]
+        with torch.no_grad():
+            refs = [self._logps(student, r)[0] for r in rows]
         optimizers = [
             *update.adamw(student.model, self.lr or (1e-5 if student.adapted else 1e-4)),
             torch.optim.AdamW(critic.v_heads.parameters(), lr=self.critic_lr, weight_decay=1e-4),
@@ -120,9 +121,8 @@ class Oreo:
             for _ in range(self.passes)
             for some in np.array_split(rng.permutation(len(played)), -(-len(played) // self.batch))
         ]
-        log = np.empty((len(plan), 3))
+        log = np.zeros((len(plan), 3))
         for n, some in enumerate(plan):
-            log[n] = 0
             steps = int(sum(len(played[i].steps) for i in some))
             for i in some:
                 logp, at = self._logps(student, rows[i])
