@@ -135,10 +135,7 @@ def test_impossible_settings_are_refused_at_once(method: str, settings: dict[str
 
 def test_soft_bellman_steps_end_at_the_policy_that_is_best_near_the_old_one() -> None:
     """Two states in a row, two actions each: π*(a|s) ∝ π_ref(a|s) exp(Q(s, a)/β) and V = β log E exp(Q/β)."""
-    beta, rewards = (
-        0.5,
-        torch.tensor([[0.0, 0.3], [1.0, 0.0]]),
-    )  # of (state, action); the first state leads to the second
+    beta, rewards = 0.5, torch.tensor([[0.0, 0.3], [1.0, 0.0]])  # of (state, action), one state after the other
     logits, value = torch.zeros(2, 2, requires_grad=True), torch.zeros(2, requires_grad=True)
     optimizer = torch.optim.Adam([logits, value], lr=0.05)
     for _ in range(600):
@@ -155,7 +152,7 @@ def test_soft_bellman_steps_end_at_the_policy_that_is_best_near_the_old_one() ->
         optimizer.step()
     last = beta * math.log((math.exp(1 / beta) + 1) / 2)
     q = rewards + torch.tensor([[last], [0.0]])
-    assert torch.softmax(logits, -1).tolist() == pytest.approx(torch.softmax(q / beta, -1).tolist(), abs=0.01)
+    assert torch.allclose(torch.softmax(logits, -1), torch.softmax(q / beta, -1), atol=0.01)
     assert value[1].item() == pytest.approx(last, abs=0.01)
     assert value[0].item() == pytest.approx(beta * math.log((q[0] / beta).exp().mean()), abs=0.01)
 

@@ -134,7 +134,7 @@ def test_credit_adds_the_episodes_and_the_steps_advantage() -> None:
     half = 0.5**0.5
     plain, told = Grpo(group=2).credit(make("alfworld"), played)
     assert [x for row in plain for x in row] == pytest.approx([half, half, -half, -half, 0, 0, 0, 0], abs=1e-5)
-    assert told == {"success": 0.25, "mixed": 0.5}
+    assert told == {"return": 0.25, "success": 0.25, "mixed": 0.5}
     method = Gigpo(group=2, step_weight=2.0, gamma=0.5, anchor="observation")
     both, told = method.credit(make("alfworld"), played)
     # at t's hall the returns .5 and 0 were got; room and cellar are alone; u's hall is another task's, and all got 0
@@ -154,14 +154,14 @@ def test_a_run_goes_through_its_rounds_and_says_what_they_came_to(small_tiny: Pa
 
 def test_grpo_learns_which_arm_of_one_bandit_pays(small_tiny: Path, tmp_path: Path) -> None:
     settings = {
-        "env.train": "1", "env.horizon": "4", "env.detailed": "no", "env.suite": "small", "eval.valid": "0",
+        "env.train": "1", "env.horizon": "4", "env.detailed": "no", "env.suite": "full", "eval.valid": "0",
         "eval.test": "1", "grpo.demonstrations": "0", "grpo.iterations": "1", "grpo.updates": "12", "grpo.tasks": "1",
         "grpo.group": "12", "grpo.lr": "1e-3", "grpo.beta": "0", "run.batch": "16",
     }  # fmt: skip
     run = train("bandit", "grpo", str(small_tiny), out=tmp_path / "run", settings=settings, say=silent)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    first, last = (sum(r["success"] for r in some) / 3 for some in (rows[:3], rows[-3:]))
-    assert last > first + 0.2 and last > 0.9
+    first, last = (sum(r["return"] for r in some) / 2 for some in (rows[:2], rows[-2:]))
+    assert last > first + 0.5
 
 
 @pytest.mark.parametrize(

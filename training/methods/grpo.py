@@ -130,11 +130,12 @@ class Grpo:
     def credit(self, env: TextEnv, played: Sequence[Trajectory]) -> tuple[list[list[float]], dict[str, float]]:
         """Return the advantage of every step of episodes, `group` of them a task, and what they came to.
 
-        success: share of the episodes. mixed: share of the tasks whose episodes differ in return, of which alone an
+        return: mean of the episodes. success: share of them. mixed: share of the tasks whose episodes differ in return, of which alone an
         episode's advantage speaks. shared: share of the steps with another step in the same state.
         """
         total = torch.tensor([sum(s.reward for s in t.steps) for t in played]).view(-1, self.group)
         told = {
+            "return": float(total.mean()),
             "success": sum(t.success for t in played) / len(played),
             "mixed": float((total.amax(1) > total.amin(1)).float().mean()),
         }
