@@ -6,7 +6,7 @@ import hashlib
 import re
 import string
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
@@ -169,6 +169,10 @@ class TextEnv(gymnasium.Env[str, str]):
         if not admissible or _chance(user, place) >= p_wrong:
             return None
         return max(admissible, key=lambda a: _chance(user, place, _VARYING.sub("", a)))
+
+    def state(self) -> Hashable:
+        """Return a key of the world's state without its clock: within a task, equal for equal states and for no others."""
+        raise LookupError(f"{type(self).__name__} names no state")
 
     def snapshot(self) -> object:
         """Return an exact, cheap copy of the state for `restore`."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+
 import torch
 from torch import Tensor
 
@@ -121,6 +124,49 @@ def leave_one_out(r: Tensor) -> Tensor:
     if k < 2:
         raise ValueError(f"{k} sample: a leave-one-out baseline needs at least 2 of one state")
     return (r - r.mean(-1, keepdim=True)) * (k / (k - 1))
+
+
+def group_relative(r: Tensor, scale: bool = True) -> Tensor:
+    """Advantage of each of K samples over the mean of all K, in units of their spread.
+
+    A_k = (r_k − r̄) / (s + 10⁻⁶), with s the standard deviation of the K (over K − 1); without `scale` A_k = r_k − r̄.
+    Source: GRPO, arXiv 2402.03300, Sec. 4.1. Without `scale` as in Dr. GRPO, arXiv 2503.20783: the spread weighs
+    groups that nearly always win, or lose, above the others.
+
+    Args:
+        r: rewards of samples from one state, shape (..., K), K ≥ 1.
+    Returns:
+        A, shape (..., K); each group sums to 0, and is 0 where all got the same.
+    >>> group_relative(torch.tensor([1.0, 0.0]))
+    tensor([ 0.7071, -0.7071])
+    """
+    if r.shape[-1] < 2:
+        return torch.zeros_like(r)
+    gap = r - r.mean(-1, keepdim=True)
+    return gap / (r.std(-1, keepdim=True) + 1e-6) if scale else gap
+
+
+def anchored(g_t: Tensor, states: Sequence[Hashable], scale: bool = True) -> Tensor:
+    """Advantage of each step over all steps that were taken from the same state.
+
+    Source: GiGPO, arXiv 2505.10978, Sec. 3 (anchor states), with the advantage of `group_relative`.
+
+    Args:
+        g_t: discounted returns from N steps on, shape (N,). states: a key of the state of each.
+    Returns:
+        A, shape (N,); 0 for a step that is alone in its state.
+    Raises:
+        ValueError: there is not one state a step.
+    >>> anchored(torch.tensor([1.0, 5.0, 0.0]), ["a", "b", "a"], scale=False)
+    tensor([ 0.5000,  0.0000, -0.5000])
+    """
+    places: dict[Hashable, list[int]] = defaultdict(list)
+    for i, (state, _) in enumerate(zip(states, g_t, strict=True)):
+        places[state].append(i)
+    out = torch.zeros_like(g_t)
+    for some in places.values():
+        out[some] = group_relative(g_t[some], scale)
+    return out
 
 
 def soft_bellman_residual(v_t: Tensor, r_t: Tensor, log_ratio: Tensor, beta: float) -> Tensor:

@@ -13,12 +13,14 @@ import numpy as np
 
 from ..agents.core import Agent, PrivilegedAgent
 from ..envs import make, make_team
+from ..envs.bandits import BanditEnv, ContextualBanditEnv
 from ..envs.core import Searcher, TextEnv
 from ..envs.reasoning import Attempts
 from ..memory import memory_maker
 from ..memory.core import Memory
 from ..memory.trajectory import Trajectory
 from .attempts import measure
+from .bandits import explored
 from .evaluate import summary
 from .rollout import Options, Timing, rollout
 from .run import RunDir
@@ -117,4 +119,6 @@ class Lab:
             out[split] = row | {"seed": self.seed, "agent": player.name}
             if isinstance(env, Attempts) and env.turns > 1:
                 out[split]["attempts"] = measure(self, env, played)
+            if isinstance(env, BanditEnv | ContextualBanditEnv):
+                out[split]["bandit"] = explored(env, played)
         return out

@@ -74,6 +74,46 @@ def reinforce(logp: Tensor, adv: Tensor, ref: Tensor, beta: Tensor) -> Tensor:
     return (beta * k3(logp, ref) - adv * logp).sum()
 
 
+def clipped(logp: Tensor, old: Tensor, adv: Tensor, ref: Tensor, beta: Tensor, epsilon: float) -> Tensor:
+    """PPO's clipped surrogate with a KL penalty, summed over tokens; divide by the number of tokens.
+
+    L = Σ_i [−min(ρ_i A_i, clip(ρ_i, 1 − ε, 1 + ε) A_i) + β_i k3(π_i, π_ref,i)], with ρ_i = π_i / π_old,i
+    Source: GRPO, arXiv 2402.03300, Eq. 3. Where π = π_old its gradient is that of `reinforce`.
+
+    Args:
+        logp, old, ref: log π, log π_old and log π_ref of the tokens said, shape (N,). adv: A, shape (N,), of any sign.
+        beta: β ≥ 0 of each token, shape (N,). epsilon: ε in (0, 1).
+    Returns:
+        a scalar.
+    Raises:
+        ValueError: ε lies outside (0, 1).
+    >>> one, two = torch.tensor([0.0]), torch.tensor([2.0]).log()
+    >>> clipped(two, one, torch.tensor([1.0]), two, one, 0.2)
+    tensor(-1.2000)
+    """
+    if not 0 < epsilon < 1:
+        raise ValueError(f"epsilon={epsilon}: needs a value between 0 and 1")
+    ratio = (logp - old).exp()
+    gain = torch.minimum(ratio * adv, ratio.clamp(1 - epsilon, 1 + epsilon) * adv)
+    return (beta * k3(logp, ref) - gain).sum()
+
+
+def soft_policy(delta: Tensor, log_ratio: Tensor, beta: float) -> Tensor:
+    """OREO's loss of the policy, a term a step.
+
+    L_t = (δ_t + β (ℓ_t − sg ℓ_t))², with ℓ_t = log π(a_t|s_t)/π_ref(a_t|s_t): its value is δ², its gradient 2 β δ_t ∇ℓ_t.
+    Source: OREO, arXiv 2412.16145, the policy objective after Eq. 7: the ratios of later steps, though in δ_t, are fixed.
+
+    Args:
+        delta: δ_t of `soft_bellman_residual`, without gradient, shape (T,). log_ratio: ℓ_t, shape (T,). beta: β ≥ 0.
+    Returns:
+        L_t, shape (T,), ≥ 0.
+    >>> soft_policy(torch.tensor([-0.5]), torch.tensor([0.3]), 0.1)
+    tensor([0.2500])
+    """
+    return (delta + beta * (log_ratio - log_ratio.detach())) ** 2
+
+
 def dpo(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor, beta: float) -> Tensor:
     """Direct preference optimisation, mean over pairs.
 

@@ -13,11 +13,13 @@ import numpy as np
 from ..agents.core import Agent, PrivilegedAgent
 from ..agents.scripted import HabitualAgent, NoisyAgent, OracleAgent, RandomAgent, SearcherAgent
 from ..envs import make, make_single, make_team, options
+from ..envs.bandits import BanditEnv, ContextualBanditEnv
 from ..envs.core import Searcher, TextEnv
 from ..envs.errors import at_least, unknown
 from ..memory import memory_maker
 from ..memory.core import Counter, Memory, count_words
 from ..memory.trajectory import Trajectory
+from .bandits import explored
 from .evaluate import summary
 from .reflexion import Reflective, attempt
 from .rollout import Options, Timing, rollout
@@ -237,6 +239,8 @@ def evaluate(
     row = summary(played, split=split, split_hash=world.split_hash(split), seconds=time.monotonic() - start)
     if (usage := getattr(player, "usage", None)) is not None:
         row["usage"] = asdict(usage)
+    if isinstance(world, BanditEnv | ContextualBanditEnv):
+        row["bandit"] = explored(world, played)
     if not alone:
         row["team"] = team or "sequential"
     if solved is not None:

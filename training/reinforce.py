@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..agents.policy import Policy
 from ..memory.trajectory import Trajectory
 from . import update
-from .losses import k3, reinforce
+from .losses import clipped, k3, reinforce
 from .sequences import IGNORE, Batch, Example, Reply, build, collate
 from .student import Student
 
@@ -60,6 +61,16 @@ def own_words(
     return out
 
 
+def spoken(
+    student: Student, policy: Policy, played: Sequence[Trajectory], advantages: Sequence[Sequence[float]],
+    kl: Sequence[Sequence[float]],
+) -> list[Said]:  # fmt: skip
+    """Return the words of some episodes that the student's policy has just played; of each its steps' numbers."""
+    stop, limits = student.renderer.stop, {"longest": policy.max_new_tokens, "max_tokens": student.max_tokens}
+    episodes = zip(played, advantages, kl, strict=True)
+    return [words for t, adv, betas in episodes for words in own_words(t, adv, betas, stop, **limits)]
+
+
 class Ascent:
     """REINFORCE with a KL penalty to a reference; an optimizer that lives through some on-policy updates.
 
@@ -79,10 +90,14 @@ class Ascent:
         put(self._model, now)
         self._model.eval()
 
-    def step(self, rows: Sequence[Said], episodes: int) -> dict[str, float]:
-        """Take one step on the words of so many episodes.
+    def step(
+        self, rows: Sequence[Said], size: int, *, passes: int = 1, epsilon: float | None = None
+    ) -> dict[str, float]:
+        """Take a step on some words, or with the clipped surrogate of ratio 1 ± epsilon one in each of some passes.
 
-        Returns:
+        size: what the summed loss is divided by, as the number of episodes.
+
+        Returns, of the last pass:
             loss; kl: mean k3 of the tokens; surprise: mean −log π of the tokens, which falls to 0 as the policy settles.
         Raises:
             FloatingPointError: the loss is not finite; the model is as it was.
@@ -92,11 +107,31 @@ class Ascent:
         loaded = [collate([examples[i] for i in g], self._model.device) for g in groups]
         with torch.no_grad(), exchanged(self._model, self._reference):
             refs = [self._logps(b)[0] for b in loaded]
+        penalties = [
+            collate([replace(examples[i], weights=rows[i].kl) for i in g], self._model.device).weights[
+                b.targets != IGNORE
+            ]
+            for g, b in zip(groups, loaded, strict=True)
+        ]
+        olds: list[Tensor] = []
+        for _ in range(passes):
+            done = self._pass(loaded, refs, penalties, olds, size, epsilon)
+        return done
+
+    def _pass(
+        self, loaded: Sequence[Batch], refs: Sequence[Tensor], penalties: Sequence[Tensor], olds: list[Tensor],
+        size: int, epsilon: float | None,
+    ) -> dict[str, float]:  # fmt: skip
+        """Take one optimizer step; the first pass leaves the log-probabilities of the policy that spoke in `olds`."""
         totals = torch.zeros(4, dtype=torch.float64)
-        for group, batch, ref in zip(groups, loaded, refs, strict=True):
+        for n, (batch, ref, beta) in enumerate(zip(loaded, refs, penalties, strict=True)):
             logp, adv = self._logps(batch)
-            penalty = collate([replace(examples[i], weights=rows[i].kl) for i in group], self._model.device)
-            loss = reinforce(logp, adv, ref, penalty.weights[batch.targets != IGNORE]) / episodes
+            if len(olds) == n:
+                olds.append(logp.detach())
+            if epsilon is None:
+                loss = reinforce(logp, adv, ref, beta) / size
+            else:
+                loss = clipped(logp, olds[n], adv, ref, beta, epsilon) / size
             loss.backward()  # type: ignore[no-untyped-call]
             with torch.no_grad():
                 totals += (

@@ -8,7 +8,7 @@ examined). The differential test drives both.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from .game import Game
 
@@ -90,6 +90,12 @@ class Engine:
         new.hot, new.cool, new.sliced, new.on = set(self.hot), set(self.cool), set(self.sliced), set(self.on)
         new._acts = None
         return new
+
+    def state(self) -> tuple[Hashable, ...]:
+        """Return a key of the state, equal for equal states of one game."""
+        places = (frozenset((k, frozenset(v)) for k, v in d.items() if v) for d in (self.holds, self.lies, self.things))
+        marks = (self.opened, self.taken, self.clean, self.hot, self.cool, self.sliced, self.on)
+        return (self.loc, self.hold, *places, *map(frozenset, marks))
 
     def accessible(self, r: str) -> bool:
         """Whether what a receptacle holds can be seen and reached."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Hashable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -154,6 +155,10 @@ class AlfworldEnv(TextEnv):
         """Return the searching expert; for a human goal it is given the goal's formal meaning."""
         formal = self._now().game.goal if self.goals == "human" else None
         return AlfworldSearcher(formal)
+
+    def state(self) -> Hashable:
+        """Return a key of where all things are and how; what has been looked at is in it only where it was opened."""
+        return self._now().state()
 
     def snapshot(self) -> object:
         """Return an exact copy of the state."""

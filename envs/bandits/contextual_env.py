@@ -191,6 +191,11 @@ class ContextualBanditEnv(TextEnv):
             raise RuntimeError("no bandit is running: call reset() first")
         return self._users
 
+    def regrets(self) -> list[float]:
+        """Return what each choice so far gave away in expectation, 0 for a user's best film. It tells what is hidden."""
+        rows = self._now().means[: len(self._chosen)]
+        return [float(row.max() - row[a]) for row, a in zip(rows, self._chosen, strict=True)]
+
     def privileged(self) -> Privileged:
         """Return what this user would rate every film, and the best film for every user that is left."""
         u, t = self._now(), len(self._chosen)

@@ -190,6 +190,11 @@ class BanditEnv(TextEnv):
         )
         return Bandits(np.array([e.means]), e.sd), Play(arms, rewards)
 
+    def regrets(self) -> list[float]:
+        """Return what each choice so far gave away, μ* − μ_a, 0 for the best arm. It tells what is hidden."""
+        means = self._now().means
+        return [max(means) - means[a] for a in self._arms]
+
     def privileged(self) -> Privileged:
         """Return the means and the best arm for every choice that is left."""
         e = self._now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable
 from typing import cast
 
 from .. import ids
@@ -156,6 +157,10 @@ class WebShopEnv(TextEnv):
     def searcher(self) -> Searcher:
         """Return the careful customer, who reads pages and compares."""
         return WebShopSearcher(self.max_steps)
+
+    def state(self) -> Hashable:
+        """Return the customer's place in the shop."""
+        return self._state
 
     def snapshot(self) -> object:
         """Return an exact copy of the state."""

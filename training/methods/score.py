@@ -16,7 +16,7 @@ from ...memory.trajectory import Trajectory
 from ..advantages import leave_one_out
 from ..attempts import require, right
 from ..lab import Lab
-from ..reinforce import Ascent, own_words
+from ..reinforce import Ascent, spoken
 from .bc import demonstrate
 from .core import dataset
 from .rise import first_attempt
@@ -106,13 +106,7 @@ class Score:
         hits = torch.from_numpy(right(played, 2)).float()  # (Q K, 2)
         advantages, kl = credit(hits.view(len(tasks), self.samples, 2), stage, self.alpha, self.beta1, self.beta2)
         student = lab.student
-        rows = [
-            words
-            for t, adv in zip(played, advantages.view(-1, 2).tolist(), strict=True)
-            for words in own_words(
-                t, adv, kl, student.renderer.stop, longest=policy.max_new_tokens, max_tokens=student.max_tokens
-            )
-        ]
+        rows = spoken(student, policy, played, advantages.view(-1, 2).tolist(), [kl] * len(played))
         done = ascent.step(rows, len(played)) | {"acc@t1": float(hits[:, 0].mean()), "acc@t2": float(hits[:, 1].mean())}
         if student.on_step is not None:
             student.on_step({"step": u + 1, "steps": self.updates, **done})

@@ -1,0 +1,47 @@
+"""What a bandit's player is worth beside its reward: what it gave away, and how it explored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ..envs.bandits import BanditEnv, ContextualBanditEnv
+from ..envs.bandits.metrics import growth
+from ..memory.trajectory import Trajectory
+from .evaluate import mean_ci, proportion
+
+
+def explored(env: BanditEnv | ContextualBanditEnv, played: Sequence[Trajectory]) -> dict[str, Any]:
+    """Return the metrics of EVOLvE (arXiv 2410.06238) over episodes, each with its 95 % interval.
+
+    regret: cumulative expected regret of an episode. opt_frac: share of its choices that were the best. min_frac:
+    K · min_a N_a / T, 1 where all arms were tried alike. suffix_failure: share of the episodes without the best choice
+    in their second half. growth: the mean regret's linear part β, with the fit's rmse; None where episodes are of
+    different lengths, or of fewer than four choices.
+    """
+    lost = [_regrets(env, t) for t in played]
+    curve = np.mean(lost, axis=0).cumsum() if len({len(row) for row in lost}) == 1 and len(lost[0]) > 3 else None
+    return {
+        "n": len(played),
+        "regret": mean_ci([sum(row) for row in lost]),
+        "opt_frac": mean_ci([sum(x == 0 for x in row) / len(row) for row in lost]),
+        "min_frac": mean_ci([_evenness(t) for t in played]),
+        "suffix_failure": proportion([all(x > 0 for x in row[len(row) // 2 :]) for row in lost]),
+        "growth": None if curve is None else {k: v for k, v in asdict(growth(curve)).items() if k in ("beta", "rmse")},
+    }
+
+
+def _regrets(env: BanditEnv | ContextualBanditEnv, trajectory: Trajectory) -> list[float]:
+    env.reset(seed=trajectory.seed, options={"task": trajectory.task})
+    for action in trajectory.actions:
+        env.step(action)
+    return env.regrets()
+
+
+def _evenness(trajectory: Trajectory) -> float:
+    arms = [a.lower() for a in trajectory.steps[0].admissible or ()]
+    said = [a.strip().lower() for a in trajectory.actions]
+    return len(arms) * min(said.count(a) for a in arms) / len(said)

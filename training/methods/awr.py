@@ -1,0 +1,150 @@
+"""AWR and IQL: clone one's own actions, the more the better a critic finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ...agents.critics import READS, Critic, HashedFeatures
+from ...agents.teachers import Correction
+from ...memory.trajectory import Trajectory
+from ..advantages import advantage_weights
+from ..critics import Transitions, diagnose, fit, load_critic, save_critic, transitions
+from ..examples import own_actions
+from ..lab import Lab
+from .bc import demonstrate
+from .core import dataset
+
+
+@dataclass(frozen=True)
+class Awr:
+    """Advantage-weighted regression, on text.
+
+    Round 0: SFT on demonstrations gives π_0. Round i ≥ 1:
+      1. play π_{i−1} on train tasks; failures are kept;
+      2. fit V(s_t) to the Monte-Carlo returns G_t of all rounds' episodes, on frozen features of the text;
+      3. train π_i from π_{i−1} on the demonstrations and on this round's actions, each weighed by
+         exp((G_t − V(s_t)) / β).
+    Source: AWR, arXiv 1910.00177, Eq. 8 and Algorithm 1. Deviations: the weight ends at e³ where the code ends it at 20;
+    demonstrations stay in with weight 1, so that a policy that never wins does not forget them; G_t is the return of
+    the episode (TD(λ) there).
+
+    demonstrations: of round 0. iterations: rounds after it. episodes: played in each. temperature: of play. beta: β, in
+    units of the return. gamma: of the return; below 1 it tells short ways from long ones. critic_steps, width, reads: of
+    the critic, see `agents.critics`. epochs0, epochs, lr: of the fits.
+    """
+
+    id: ClassVar[str] = "awr"
+    summary: ClassVar[str] = "imitate one's own actions, weighed by their advantage over a fitted value"
+    source: ClassVar[str] = "arXiv 1910.00177"
+    needs: ClassVar[tuple[str, ...]] = ("oracle",)
+    demonstrations: int = 300
+    iterations: int = 3
+    episodes: int = 300
+    temperature: float = 1.0
+    beta: float = 0.2
+    gamma: float = 0.95
+    critic_steps: int = 1500
+    width: int = 256
+    reads: str = "screen"
+    epochs0: float = 6.0
+    epochs: float = 4.0
+    lr: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("demonstrations", "episodes", "critic_steps", "width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{self.id}.{name}={getattr(self, name)}: needs at least 1")
+        for name in ("beta", "temperature"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{self.id}.{name}={getattr(self, name)}: needs to be positive")
+        if not 0 <= self.gamma <= 1:
+            raise ValueError(f"{self.id}.gamma={self.gamma}: needs a share, from 0 to 1")
+        if self.reads not in READS:
+            raise ValueError(f"{self.id}.reads={self.reads!r}: choose one of {', '.join(READS)}")
+
+    @property
+    def rounds(self) -> int:
+        """The demonstrations' round and `iterations` more."""
+        return 1 + self.iterations
+
+    def collect(self, lab: Lab, k: int) -> list[Trajectory]:
+        """Return demonstrations first, then the student's own episodes, won or not."""
+        if k == 0:
+            return demonstrate(lab, self.demonstrations)
+        tasks = lab.tasks("train", self.episodes, k)
+        played = lab.play(lab.student.policy(self.temperature), tasks, k, label="roll out")
+        lab.say(f"  roll out: {sum(t.success for t in played)} of {len(played)} train episodes succeeded")
+        return played
+
+    def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
+        """Return the episodes' own actions, from round 1 on weighed by exp(A/β)."""
+        if k == 0:
+            return [own_actions(t) for t in trajectories]
+        earlier = [t for j in range(k) for t in lab.run.trajectories(f"{j:02d}-train", list)]
+        critic = Critic(HashedFeatures(), self.width, seed=lab.seed, reads=self.reads)
+        data = transitions([*trajectories, *earlier], critic, lab.make_memory, self.gamma)
+        fitted = self.judge(lab, critic, data, k)
+        save_critic(lab.run.path / "critic", critic)
+        lab.say(
+            f"  critic: squared errors of Q {fitted['loss_q']:.4f} and V {fitted['loss_v']:.4f}, correlation of Q "
+            f"with the return {diagnose(critic, data)['q_return']:.2f} on its own data"
+        )
+        weights = iter(advantage_weights(self.advantage(critic, data), self.beta).tolist())
+        return [[Correction(s.action, s.thought, next(weights)) for s in t.steps] for t in trajectories]
+
+    def judge(self, lab: Lab, critic: Critic, data: Transitions, k: int) -> dict[str, float]:
+        """Fit the critic."""
+        return fit(critic, data, objective="mc", steps=self.critic_steps, gamma=self.gamma, rng=lab.rng(5, k))
+
+    def advantage(self, critic: Critic, data: Transitions) -> Tensor:
+        """Return A of every step, shape (N,)."""
+        with torch.inference_mode():
+            return data.g - critic.v_heads(data.v).amin(0)
+
+    def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
+        """Fit the demonstrations, then these and the round's weighed actions."""
+        if k:
+            critic, _ = load_critic(lab.run.path / "critic")
+            lab.also = lambda folder: save_critic(folder / "critic", critic)
+        rows = dataset(lab, [*data[0], *data[k]] if k else data[0])
+        return lab.student.fit(rows, lab.rng(3, k), epochs=self.epochs if k else self.epochs0, lr=self.lr)
+
+
+@dataclass(frozen=True)
+class Iql(Awr):
+    """Implicit Q-learning: AWR with values by bootstrapping, V the expectile of Q over the actions that were taken.
+
+    L_V = |τ − 1[u < 0]| u², u = Q̄(s, a) − V(s);  L_Q = (r + γ (1 − d) V̄(s') − Q(s, a))²;  weights exp((Q − V) / β).
+    Source: IQL, arXiv 2110.06169, Eq. 5 to 7, whose β is 1/β here. With τ near 1 an action counts by the best that
+    could follow it, so a good step of a lost episode is learned too. Deviations: as `awr`; the paper learns offline and
+    once, here every round's play adds to the data.
+
+    tau: τ, the paper's 0.7 to 0.9. All else as `awr` tells.
+    """
+
+    id: ClassVar[str] = "iql"
+    summary: ClassVar[str] = "imitate one's own actions, weighed by what the best of their kind lead to"
+    source: ClassVar[str] = "arXiv 2110.06169"
+    tau: float = 0.9
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.tau < 1:
+            raise ValueError(f"iql.tau={self.tau}: needs a value between 0 and 1")
+
+    def judge(self, lab: Lab, critic: Critic, data: Transitions, k: int) -> dict[str, float]:
+        """Fit Q and V by expectile regression."""
+        return fit(
+            critic, data, objective="expectile", steps=self.critic_steps, gamma=self.gamma, tau=self.tau,
+            rng=lab.rng(5, k),
+        )  # fmt: skip
+
+    def advantage(self, critic: Critic, data: Transitions) -> Tensor:
+        """Return Q − V of every step, shape (N,)."""
+        with torch.inference_mode():
+            return critic.q_heads(data.q).amin(0) - critic.v_heads(data.v).amin(0)
