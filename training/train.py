@@ -14,12 +14,12 @@ from typing import Any
 from ..envs import make, make_single, make_team, options
 from ..envs.core import SPLITS
 from ..envs.errors import unknown
-from ..envs.reasoning import Attempts
 from ..memory import memory_maker
 from .attempts import tell
 from .lab import Lab
 from .methods import METHODS
 from .methods.core import Method, Particular, keep
+from .needs import offers, require
 from .report import write_report
 from .run import RunDir, default_path, save_json
 from .settings import typed
@@ -93,7 +93,9 @@ def configure(
     world = makes[getattr(cls, "team", "no")](env, **kwargs)
     if isinstance(made, Particular):
         made.check(world)
-    free = isinstance(world, Attempts)
+    offered = offers(world)
+    require(method, made.needs, env, offered)
+    free = "actions" not in offered
     if free and mode == "choose":
         raise ValueError("run.mode='choose': this world lists no actions; give run.mode=generate")
     mode = mode or ("generate" if free else "choose")

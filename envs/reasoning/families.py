@@ -205,7 +205,7 @@ def make_totals(rng: Random, level: int) -> tuple[str, str]:
     The first number to be written rests on all others; beside a draft each rests on the one behind it. So an answer is
     easier to mend than to write, and where one attempt put a number wrong, the next can put it right.
     """
-    count, top = ((3, 9), (5, 9), (7, 9), (9, 20), (12, 99))[level - 1]
+    count, top = ((4, 5), (5, 5), (7, 9), (9, 20), (12, 99))[level - 1]
     row = _row([rng.randint(1, top) for _ in range(count)])
     return f"Add up from the right: {row}.", solve_totals(row)
 

@@ -76,6 +76,11 @@ class Leap:
                 raise ValueError(f"leap.{name}={getattr(self, name)}: needs at least 1")
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The oracle; as a teacher it falls back on the searching expert."""
+        return ("oracle", "searcher") if self.teacher == "oracle" else ("oracle",)
+
+    @property
     def rounds(self) -> int:
         """The demonstrations' round and `iterations` more."""
         return 1 + self.iterations
