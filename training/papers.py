@@ -12,7 +12,8 @@ from .attempts import DIFFERENCES
 from .claims import PAPERS, Arm, Effect, Paper
 from .evaluate import pooled_mean, pooled_share
 from .methods import METHODS
-from .run import RunDir, save_json
+from .report import intervals
+from .run import RunDir, save_json, save_text
 from .train import configure, train
 
 
@@ -23,7 +24,7 @@ def reproduce(
 
     A run that lies in `out` already is not run again, so a reproduction that was cut off goes on. Arms that begin as the
     main arm does take its rounds over, so that one runs first. Numbers are pooled over the seeds' test episodes;
-    `by_seed` has each seed's own.
+    `by_seed` has each seed's own. Written are NAME.json, NAME.md with the table and NAME.svg with its first column.
     """
     if name in ("read", "read-overcooked"):
         from .paper_read import reproduce as read
@@ -52,7 +53,28 @@ def reproduce(
     if len(effects) > 1:
         row |= {"measure": paper.columns[0], "effects": effects}
     save_json(out / f"{name}.json", row)
+    save_text(out / f"{name}.md", table(row))
+    shown = [(r["name"], r["mean"], *r["ci95"]) for r in rows]
+    save_text(out / f"{name}.svg", intervals(shown, f"{name}: {paper.columns[0]} on test, 95 % intervals"))
     return row
+
+
+def table(row: dict[str, Any]) -> str:
+    """Return a reproduction's rows as Markdown, shares in per cent, differences in points."""
+    front = row.get("measure", "success")
+    also = list(row["rows"][0].get("also", {}))
+
+    def cell(column: str, r: dict[str, Any]) -> str:
+        low, high = (100 * x for x in r["ci95"])
+        if column in DIFFERENCES:
+            return f"{100 * r['mean']:+.1f} [{low:+.1f}, {high:+.1f}]"
+        return f"{100 * r['mean']:.1f} % [{low:.1f}, {high:.1f}]"
+
+    lines = [f"| arm | n | seeds | {' | '.join([front, *also])} | steps |", f"|---|---|---|{'---|' * (2 + len(also))}"]
+    for r in row["rows"]:
+        cells = [cell(front, r), *(cell(c, r["also"][c]) for c in also)]
+        lines.append(f"| {r['name']} | {r['n']} | {r['seeds']} | {' | '.join(cells)} | {r['steps']:.1f} |")
+    return "\n".join([*lines, ""])
 
 
 def _run(

@@ -36,7 +36,7 @@ def test_a_paper_runs_its_arms_once_and_pools_them_over_the_seeds(toy: None, tmp
     row = reproduce("toy", [0, 1], tmp_path, say=said.append)
     assert {p.name for p in tmp_path.iterdir()} == {
         f"toy-{a}-{s}" for a in ("traces", "rise", "rise-taught") for s in (0, 1)
-    } | {"toy.json"}
+    } | {"toy.json", "toy.md", "toy.svg"}
     assert [r["name"] for r in row["rows"]] == ["SFT", "traces", "RISE", "RISE, taught"]
     assert json.loads((tmp_path / "toy.json").read_text()) == row
     for r in row["rows"]:
@@ -53,6 +53,10 @@ def test_a_paper_runs_its_arms_once_and_pools_them_over_the_seeds(toy: None, tmp
     assert row["gain"] == gain["gain"] == row["rows"][2]["mean"] and row["measure"] == "gain"
     assert more["effect"] == "RISE m1@t2 no less than SFT m1@t2 by 10 points"
     assert more["holds"] == (more["gain"] >= 0.1) and row["holds"] == (gain["holds"] and more["holds"])
+    head, _, *lines = (tmp_path / "toy.md").read_text().splitlines()
+    assert head == "| arm | n | seeds | gain | m1@t2 | success | steps |" and len(lines) == 4
+    assert lines[2].startswith(f"| RISE | 8 | 2 | {100 * row['gain']:+.1f} [")
+    assert (tmp_path / "toy.svg").read_text().count("<circle") == 4
     said.clear()
     assert reproduce("toy", [0, 1], tmp_path, say=said.append) == row and said == []
 
