@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .lab import Lab
 
 
+DIFFERENCES = ("delta", "gain")  # of `summary`: means of differences; the rest are shares
+
+
 def require(method: str, env: TextEnv) -> Attempts:
     """Return the world as one in which a verifier judges several attempts at one question.
 

@@ -52,6 +52,28 @@ def proportion(flags: Sequence[bool]) -> dict[str, Any]:
     return {"mean": sum(flags) / len(flags), "ci95": list(wilson(sum(flags), len(flags)))}
 
 
+def pooled_share(shares: Sequence[dict[str, Any]], n: Sequence[int]) -> dict[str, Any]:
+    """Return the share of runs of n episodes each, taken together, with its Wilson interval.
+
+    >>> pooled_share([proportion([True, False]), proportion([True, True])], [2, 2])["mean"]
+    0.75
+    """
+    won = sum(round(s["mean"] * k) for s, k in zip(shares, n, strict=True))
+    return {"mean": won / sum(n), "ci95": list(wilson(won, sum(n)))}
+
+
+def pooled_mean(means: Sequence[dict[str, Any]], n: Sequence[int]) -> dict[str, Any]:
+    """Return the mean of runs of n episodes each, taken together; its interval is that of a sum of independent means.
+
+    >>> pooled_mean([{"mean": 1.0, "ci95": [-2.0, 4.0]}, {"mean": -1.0, "ci95": [-5.0, 3.0]}], [5, 5])
+    {'mean': 0.0, 'ci95': [-2.5, 2.5]}
+    """
+    parts = [k / sum(n) for k in n]
+    mean = sum(p * m["mean"] for p, m in zip(parts, means, strict=True))
+    spread = math.hypot(*(p * (m["ci95"][1] - m["ci95"][0]) / 2 for p, m in zip(parts, means, strict=True)))
+    return {"mean": mean, "ci95": [mean - spread, mean + spread]}
+
+
 def summary(trajectories: Sequence[Trajectory], *, split: str, split_hash: str, seconds: float) -> dict[str, Any]:
     """Return the evaluation object that `eval --json` prints and `result.json` keeps.
 

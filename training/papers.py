@@ -8,39 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.errors import unknown
-from .evaluate import proportion
-from .run import RunDir, save_json
+from .attempts import DIFFERENCES
+from .claims import PAPERS, Arm, Effect, Paper
+from .evaluate import pooled_mean, pooled_share
+from .methods import METHODS
+from .report import intervals
+from .run import RunDir, save_json, save_text
 from .train import configure, train
-
-PAPERS: dict[str, dict[str, Any]] = {
-    "leap": {
-        "claim": (
-            "LEAP (arXiv 2410.05434): privileged feedback lifts an imitator far above its demonstrations "
-            "(ALFWorld in distribution, Llama-3-8B: 68.6 % after SFT, 96.4 % after one iteration)"
-        ),
-        "arms": {
-            "BC": ("bc", {}),
-            "filtered BC": ("filtered-bc", {}),
-            "DAgger, searching expert": ("dagger", {}),
-            "LEAP": ("leap", {}),
-            "LEAP, raw oracle labels": ("leap", {"privilege": "1.0"}),
-            "LEAP, DPO": ("leap", {"update_by": "dpo"}),
-        },
-        "main": "LEAP",
-        "base": "BC",
-        "least": 0.20,
-    }
-}
 
 
 def reproduce(
     name: str, seeds: Sequence[int], out: Path, *, quick: bool = False, say: Callable[[str], None] = print
 ) -> dict[str, Any]:
-    """Run every arm with every seed on ALFWorld and return claim, rows and whether the effect holds.
+    """Run every arm of a paper with every seed and return claim, rows and whether the effects hold.
 
-    A run that lies in `out` already is not run again, so a reproduction that was cut off goes on. Every arm begins with
-    the same fit of the same demonstrations, so the main arm runs first and the others take over its round 0. Success is
-    pooled over the seeds' test episodes; `by_seed` has each seed's own.
+    A run that lies in `out` already is not run again, so a reproduction that was cut off goes on. Arms that begin as the
+    main arm does take its rounds over, so that one runs first. Numbers are pooled over the seeds' test episodes;
+    `by_seed` has each seed's own. Written are NAME.json, NAME.md with the table and NAME.svg with its first column.
     """
     if name in ("read", "read-overcooked"):
         from .paper_read import reproduce as read
@@ -53,61 +37,117 @@ def reproduce(
     if name not in PAPERS:
         raise unknown("paper", name, [*PAPERS, "diff", "read", "read-overcooked"])
     paper = PAPERS[name]
+    first = [_run(name, paper, paper.main, seed, out, quick, say) for seed in seeds]
     rows = []
-    first = [_run(name, paper["main"], paper["arms"], seed, out, quick, say) for seed in seeds]
-    for arm in paper["arms"]:
-        done = [
-            _result(_run(name, arm, paper["arms"], seed, out, quick, say, after))
-            for seed, after in zip(seeds, first, strict=True)
+    for label, arm in paper.arms.items():
+        runs = [
+            main if arm.method is None else _run(name, paper, label, seed, out, quick, say, main)
+            for seed, main in zip(seeds, first, strict=True)
         ]
-        finals = [d["iterations"][-1]["eval"]["test"] for d in done]
-        wins = [round(f["success"]["mean"] * f["episodes"]) for f in finals]
-        n = sum(f["episodes"] for f in finals)
-        pooled = proportion([True] * sum(wins) + [False] * (n - sum(wins)))
-        rows.append(
-            {
-                "name": arm, "n": n, "seeds": len(seeds), **pooled,
-                "by_seed": [f["success"]["mean"] for f in finals],
-                "steps": sum(f["steps"]["mean"] for f in finals) / len(finals),
-                "by_iteration": [[i["eval"]["test"]["success"]["mean"] for i in d["iterations"]] for d in done],
-                "seconds": [d["seconds"] for d in done],
-            }
-        )  # fmt: skip
-    main = next(r for r in rows if r["name"] == paper["main"])
-    base = next(r for r in rows if r["name"] == paper["base"])
-    gain = main["mean"] - base["mean"]
-    apart = main["ci95"][0] > base["ci95"][1]
+        rows.append(_row(label, arm, paper.columns, runs))
+    effects = [_effect(e, rows, paper.columns[0]) for e in paper.effects]
     row = {
-        "paper": name, "claim": paper["claim"], "split": "test", "quick": quick, "rows": rows, "gain": gain,
-        "holds": bool(gain >= paper["least"] and apart),
+        "paper": name, "claim": paper.claim, "split": "test", "quick": quick, "rows": rows,
+        "gain": effects[0]["gain"], "holds": all(e["holds"] for e in effects),
     }  # fmt: skip
+    if len(effects) > 1:
+        row |= {"measure": paper.columns[0], "effects": effects}
     save_json(out / f"{name}.json", row)
+    save_text(out / f"{name}.md", table(row))
+    shown = [(r["name"], r["mean"], *r["ci95"]) for r in rows]
+    save_text(out / f"{name}.svg", intervals(shown, f"{name}: {paper.columns[0]} on test, 95 % intervals"))
     return row
 
 
+def table(row: dict[str, Any]) -> str:
+    """Return a reproduction's rows as Markdown, shares in per cent, differences in points."""
+    front = row.get("measure", "success")
+    also = list(row["rows"][0].get("also", {}))
+
+    def cell(column: str, r: dict[str, Any]) -> str:
+        low, high = (100 * x for x in r["ci95"])
+        if column in DIFFERENCES:
+            return f"{100 * r['mean']:+.1f} [{low:+.1f}, {high:+.1f}]"
+        return f"{100 * r['mean']:.1f} % [{low:.1f}, {high:.1f}]"
+
+    lines = [f"| arm | n | seeds | {' | '.join([front, *also])} | steps |", f"|---|---|---|{'---|' * (2 + len(also))}"]
+    for r in row["rows"]:
+        cells = [cell(front, r), *(cell(c, r["also"][c]) for c in also)]
+        lines.append(f"| {r['name']} | {r['n']} | {r['seeds']} | {' | '.join(cells)} | {r['steps']:.1f} |")
+    return "\n".join([*lines, ""])
+
+
 def _run(
-    paper: str,
-    arm: str,
-    arms: dict[str, tuple[str, dict[str, str]]],
+    name: str,
+    paper: Paper,
+    label: str,
     seed: int,
     out: Path,
     quick: bool,
     say: Callable[[str], None],
     first: Path | None = None,
 ) -> Path:
-    """Return the finished run of an arm; a new one takes over round 0 of `first`."""
-    folder = out / f"{paper}-{arm.replace(', ', '-').replace(' ', '-')}-{seed}".lower()
+    """Return the finished run of an arm; a new one takes over what it shares with `first`."""
+    folder = out / f"{name}-{label.replace(', ', '-').replace(' ', '-')}-{seed}".lower()
     if (folder / "result.json").is_file():
         return folder
     if not (folder / "config.json").is_file():
-        method, settings = arms[arm]
-        named = {f"{method}.{k}": v for k, v in settings.items()}
-        run = RunDir.create(folder, configure("alfworld", method, "tiny", "full", seed, named, quick))
-        if first is not None:
-            run.adopt(RunDir(first), 0)
+        arm = paper.arms[label]
+        config = configure(
+            paper.env, str(arm.method), paper.model, paper.memory, seed, settings(paper, arm, quick), quick
+        )
+        run = RunDir.create(folder, config)
+        for k in range(arm.shares if first is not None else 0):
+            run.adopt(RunDir(first), k)
     return train(resume=folder, say=say)
 
 
-def _result(run: Path) -> dict[str, Any]:
-    row: dict[str, Any] = json.loads((run / "result.json").read_text())
-    return row
+def settings(paper: Paper, arm: Arm, quick: bool) -> dict[str, str]:
+    """Return the settings of an arm's run, without those of other methods."""
+    named = {
+        **paper.settings,
+        **(paper.quick if quick else {}),
+        **{f"{arm.method}.{k}": v for k, v in arm.settings.items()},
+    }
+    return {k: v for k, v in named.items() if (head := k.partition(".")[0]) == arm.method or head not in METHODS}
+
+
+def _row(label: str, arm: Arm, columns: Sequence[str], runs: Sequence[Path]) -> dict[str, Any]:
+    """Return what an arm came to over its runs."""
+    done = [json.loads((run / "result.json").read_text()) for run in runs]
+    shown = [d["iterations"][: arm.round + 1 or None] for d in done]
+    finals = [rounds[-1]["eval"]["test"] for rounds in shown]
+    n = [f["episodes"] for f in finals]
+    front, *others = columns
+
+    def together(column: str) -> dict[str, Any]:
+        pooled = pooled_mean if column in DIFFERENCES else pooled_share
+        return pooled([_cell(f, column) for f in finals], n)
+
+    row = {
+        "name": label, "n": sum(n), "seeds": len(runs), **together(front),
+        "by_seed": [_cell(f, front)["mean"] for f in finals],
+        "steps": sum(f["steps"]["mean"] for f in finals) / len(finals),
+        "by_iteration": [[_cell(k["eval"]["test"], front)["mean"] for k in rounds] for rounds in shown],
+        "seconds": [d["seconds"] for d in done],
+    }  # fmt: skip
+    return row | ({"also": {c: together(c) for c in others}} if others else {})
+
+
+def _cell(evaluation: dict[str, Any], column: str) -> dict[str, Any]:
+    found: dict[str, Any] = evaluation["success"] if column == "success" else evaluation["attempts"][column]
+    return found
+
+
+def _effect(effect: Effect, rows: Sequence[dict[str, Any]], front: str) -> dict[str, Any]:
+    """Return by how much an effect appears, and whether it holds."""
+
+    def cell(arm: str, column: str) -> dict[str, Any]:
+        row: dict[str, Any] = next(r for r in rows if r["name"] == arm)
+        return row if column == front else row["also"][column]
+
+    high = cell(effect.arm, effect.column)
+    low = cell(*effect.over) if effect.over is not None else {"mean": 0.0, "ci95": [0.0, 0.0]}
+    gain = high["mean"] - low["mean"]
+    apart = not effect.apart or high["ci95"][0] > low["ci95"][1]
+    return {"effect": str(effect), "gain": gain, "holds": bool(gain >= effect.least and apart)}

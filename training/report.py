@@ -57,6 +57,30 @@ def curve(series: dict[str, list[tuple[float, float, float]]], labels: list[str]
     return "".join(out) + "</svg>"
 
 
+def intervals(rows: list[tuple[str, float, float, float]], title: str) -> str:
+    """Return an SVG of means with their 95 % intervals, one line a row of (name, mean, low, high), in points."""
+    width, left, step = 640, 220, 28
+    low, high = min(0.0, *(r[2] for r in rows)), max(0.0, *(r[3] for r in rows))
+    height = 64 + step * len(rows)
+
+    def x(v: float) -> float:
+        return left + (v - low) / (high - low or 1) * (width - left - 90)
+
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'font-family="system-ui,sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
+        f'<text x="12" y="18" font-weight="600" fill="#111">{html.escape(title)}</text>'
+        f'<path d="M{x(0):.1f} 32V{height - 16}" stroke="#bbb"/>'
+    ]
+    for i, (name, mean, a, b) in enumerate(rows):
+        y = 46 + step * i
+        out.append(f'<text x="{left - 12}" y="{y + 4}" text-anchor="end" fill="#333">{html.escape(name)}</text>')
+        out.append(f'<path d="M{x(a):.1f} {y}H{x(b):.1f}" stroke="{COLOURS[0]}" stroke-width="2"/>')
+        out.append(f'<circle cx="{x(mean):.1f}" cy="{y}" r="4" fill="{COLOURS[0]}"/>')
+        out.append(f'<text x="{x(b) + 10:.1f}" y="{y + 4}" fill="#333">{100 * mean:.1f}</text>')
+    return "".join(out) + "</svg>"
+
+
 def run_curve(config: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     """Return the learning curve of a run."""
     series = {

@@ -14,12 +14,12 @@ from typing import Any
 from ..envs import make, make_single, make_team, options
 from ..envs.core import SPLITS
 from ..envs.errors import choice, unknown
-from ..envs.reasoning import Attempts
 from ..memory import memory_maker
 from .attempts import tell
 from .lab import Lab
 from .methods import METHODS
 from .methods.core import Method, Particular, keep
+from .needs import offers, require
 from .report import write_report
 from .run import RunDir, default_path, save_json
 from .settings import typed
@@ -57,11 +57,13 @@ def configure(
     world = makes[getattr(cls, "team", "no")](env, **_part(values, "env"))
     if isinstance(made, Particular):
         made.check(world)
+    offered = offers(world)
+    require(method, made.needs, env, offered)
     splits, run = _part(values, "eval"), _part(values, "run")
     before = splits.pop("before")
     return {
         "env": env, "env_kwargs": _part(values, "env"), "method": method, "hyper": asdict(made), "model": model,
-        "memory": memory, "mode": _mode(run.get("mode"), isinstance(world, Attempts)), "seed": seed,
+        "memory": memory, "mode": _mode(run.get("mode"), "actions" not in offered), "seed": seed,
         "splits": {s: n for s, n in splits.items() if n > 0}, "before": before, "batch": run["batch"], "quick": quick,
         "split_hashes": {s: world.split_hash(s) for s in SPLITS},
     }  # fmt: skip

@@ -12,7 +12,7 @@ from .terminal import Json, app, emit, say, share, table
 
 @app.command()
 def paper(
-    name: Annotated[str, typer.Argument(help="leap, diff, read, read-overcooked")],
+    name: Annotated[str, typer.Argument(help="leap, digiq, rise, score, diff, read, read-overcooked")],
     seeds: Annotated[str, typer.Option(help="seeds, by commas")] = "0,1,2",
     out: Annotated[Path, typer.Option(help="where the runs lie; what is there is not run again")] = Path("runs/paper"),
     quick: bool = False,
@@ -25,10 +25,14 @@ def paper(
     if as_json:
         emit(row)
         return
-    table(f"{name}: {row['claim']}", ["what", "n", "seeds", "success [95 %]", "steps", "queries"], [
-        [r["name"], str(r["n"]), str(r["seeds"]), share(r), f"{r['steps']:.1f}",
+    also = list(row["rows"][0].get("also", {}))
+    front = row.get("measure", "success")
+    table(f"{name}: {row['claim']}", ["what", "n", "seeds", f"{front} [95 %]", *also, "steps", "queries"], [
+        [r["name"], str(r["n"]), str(r["seeds"]), share(r), *(share(r["also"][c]) for c in also), f"{r['steps']:.1f}",
          f"{r['queries']:.1f}" if "queries" in r else ""] for r in row["rows"]
     ])  # fmt: skip
+    for e in row.get("effects", []):
+        typer.echo(f"{e['effect']}: {100 * e['gain']:+.1f} points, {'holds' if e['holds'] else 'does not hold'}")
     if "tokens" in row["rows"][0]:
         table(f"within {row['budget']} tokens", ["what", "tokens a step", "new of them"], [
             [r["name"], f"{r['tokens']:.0f}", f"{r['read']:.0f}"] for r in row["rows"]

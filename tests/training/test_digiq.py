@@ -234,7 +234,7 @@ def test_settings_and_worlds_that_cannot_work_are_refused_in_one_line(small_tiny
             DigiQ(**settings)  # type: ignore[arg-type]
     for env, more, fault in (
         ("device", {"run.mode": "generate"}, "digiq needs run.mode=choose"),
-        ("sql", {}, "needs admissible actions, this world lists none"),
+        ("sql", {}, "digiq needs listed actions"),
         ("device", {"env.level": "L6", "digiq.p_wrong": "0", "digiq.demonstrations": "5", "env.max_steps": "1",
                     "digiq.episodes": "5"}, "no reward in 5 episodes of the behaviour policy"),
     ):  # fmt: skip

@@ -39,6 +39,7 @@ class BC:
     id: ClassVar[str] = "bc"
     summary: ClassVar[str] = "imitate demonstrations"
     source: ClassVar[str] = "Pomerleau 1989"
+    needs: ClassVar[tuple[str, ...]] = ("oracle",)
     team: ClassVar[str] = "too"  # a team's members are imitated one by one
     demonstrations: int = 300
     epochs: float = 6.0

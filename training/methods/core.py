@@ -18,12 +18,16 @@ from ..sequences import Example
 class Method(Protocol):
     """A frozen dataclass of hyper-parameters with these stages; `iterations` counts the updates after the first.
 
-    It may have `actor(lab, k)`, the agent by which round k is judged; without it that is the student.
+    needs: what a world must offer (training/needs.py). It may have `actor(lab, k)`, the agent by which round k is judged; without it that is the student.
     """
 
     id: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What a world must offer."""
 
     @property
     def rounds(self) -> int:

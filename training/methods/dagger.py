@@ -24,6 +24,11 @@ class Dagger(Leap):
     summary: ClassVar[str] = "an expert without privilege corrects the student on its own histories"
     source: ClassVar[str] = "arXiv 1011.0686"
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The oracle for the demonstrations, the searching expert as the teacher."""
+        return ("oracle", "searcher")
+
     def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
         """Return the searching expert's action at every step."""
         if k == 0:

@@ -67,6 +67,7 @@ class DigiQ:
     id: ClassVar[str] = "digiq"
     summary: ClassVar[str] = "learn Q from stored episodes on frozen features, clone the best of N candidates"
     source: ClassVar[str] = "arXiv 2502.15760"
+    needs: ClassVar[tuple[str, ...]] = ("oracle", "actions")
     demonstrations: int = 300
     p_wrong: float = 0.7
     p_follow: float = 0.7

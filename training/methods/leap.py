@@ -74,6 +74,11 @@ class Leap:
         at_least(1, "leap.", demonstrations=self.demonstrations, episodes=self.episodes, pairs=self.pairs)
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """The oracle; as a teacher it falls back on the searching expert."""
+        return ("oracle", "searcher") if self.teacher == "oracle" else ("oracle",)
+
+    @property
     def rounds(self) -> int:
         """The demonstrations' round and `iterations` more."""
         return 1 + self.iterations

@@ -39,6 +39,7 @@ class Read:
     id: ClassVar[str] = "read"
     summary: ClassVar[str] = "a team learns from, and is told, the advantage of every member's part in a plan"
     source: ClassVar[str] = "arXiv 2405.14314"
+    needs: ClassVar[tuple[str, ...]] = ("oracle",)
     team: ClassVar[str] = "only"
     demonstrations: int = 300
     right: float = 1.0

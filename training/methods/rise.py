@@ -69,6 +69,11 @@ class Rise:
         require(self.id, env)
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """A verifier; the oracle where it demonstrates or teaches."""
+        return ("attempts", "oracle") if self.demonstrations or self.teacher == "oracle" else ("attempts",)
+
+    @property
     def rounds(self) -> int:
         """The demonstrations' round and `iterations` more."""
         return 1 + self.iterations

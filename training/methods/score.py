@@ -75,6 +75,11 @@ class Score:
             raise ValueError(f"env.feedback={world.feedback!r}: score corrects unaided; give env.feedback=blind")
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """A verifier; the oracle where it demonstrates."""
+        return ("attempts", "oracle") if self.demonstrations else ("attempts",)
+
+    @property
     def rounds(self) -> int:
         """The demonstrations' round and those of both stages."""
         return 1 + self.stage1 + self.stage2

@@ -1,0 +1,73 @@
+"""What a method needs of a world, what a world offers, and so which method runs where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..envs import TextEnv, make, options, spec
+from ..envs.reasoning import Attempts
+from ..envs.team import TeamEnv
+
+NEEDS = {
+    "oracle": "a privileged state with the right action, from which demonstrations come",
+    "searcher": "a searching expert, who knows no more than a player",
+    "actions": "listed actions, from which candidates are drawn",
+    "attempts": "a verifier of several attempts at one question",
+}
+
+WHY = {"alone": "one agent learns, here several act", "team": "a team learns, here one agent acts"} | {
+    need: f"no {text.removeprefix('a ')}" for need, text in NEEDS.items()
+}
+
+
+def offers(world: TextEnv | TeamEnv) -> set[str]:
+    """Return which of NEEDS a world has at its first train task; of a team's, whether it has any oracle."""
+    if isinstance(world, TeamEnv):
+        return {"oracle", "actions"} if type(world).privileged is not TeamEnv.privileged else {"actions"}
+    _, info = world.reset(options={"task": world.tasks("train")[0]})
+    out = {"actions"} if info["admissible"] is not None else set()
+    out |= {"attempts"} if isinstance(world, Attempts) and world.turns > 1 else set()
+    for name, ask in (("oracle", world.privileged), ("searcher", world.searcher)):
+        try:
+            ask()
+        except LookupError as lacks:
+            if isinstance(lacks, KeyError | IndexError):
+                raise  # a fault, not a world that does not offer something
+        else:
+            out.add(name)
+    return out
+
+
+def require(method: str, needs: Sequence[str], env: str, offered: set[str]) -> None:
+    """Raise ValueError where a world lacks what a method needs."""
+    for need in needs:
+        if need not in offered:
+            raise ValueError(
+                f"{method} needs {NEEDS[need]}; env {env!r} has none: docs/methods.md tells what runs where"
+            )
+
+
+def lacks(env: str, method: type[Any]) -> str | None:
+    """Return the key in WHY of what keeps a method from a world as both are by default, None where it runs.
+
+    Raises:
+        Unavailable, ImportError: the world does not run here.
+    """
+    several, team = spec(env).agents > 1, getattr(method, "team", "no")
+    if several and team == "no":
+        return "alone"
+    if not several and team == "only":
+        return "team"
+    world = make(env, **{k: v for k, v in getattr(method, "protocol", {}).items() if k in options(env)})
+    offered = offers(world)
+    return next((n for n in method().needs if n not in offered), None)
+
+
+def table(worlds: Sequence[str], methods: dict[str, type[Any]]) -> str:
+    """Return Markdown: a row for every world, a column for every method; a letter stands for why not."""
+    letters: dict[str | None, str] = {None: "yes", **dict(zip(WHY, "abcdef", strict=True))}
+    lines = [f"| world | {' | '.join(f'`{m}`' for m in methods)} |", f"|---{'|---' * len(methods)}|"]
+    for world in worlds:
+        lines.append(f"| `{world}` | {' | '.join(letters[lacks(world, m)] for m in methods.values())} |")
+    return "\n".join([*lines, "", *(f"- {letters[key]}: {why}" for key, why in WHY.items())])
