@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import ids
-from .core import Info, Privileged, TextEnv
+from .babyai_searcher import BabyaiSearcher
+from .core import Info, Privileged, Searcher, TextEnv
 from .errors import unknown
 
 ACTIONS = ("turn left", "turn right", "go forward", "pick up", "drop", "toggle")
@@ -126,6 +127,10 @@ class BabyaiEnv(TextEnv):
         wanted = _wanted(self._grid)
         facts = tuple(f"The {name} is {where}." for name, where in wanted)
         return Privileged(facts, self._plan)
+
+    def searcher(self) -> Searcher:
+        """Return the searching expert, which draws its map from the sentences."""
+        return BabyaiSearcher()
 
     def snapshot(self) -> object:
         """Return an exact copy of the state."""

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from . import ids
-from .core import SPLITS, Info, Privileged, TextEnv
+from .core import SPLITS, Info, Privileged, Searcher, TextEnv
 from .errors import choice
+from .textworld_searcher import TextworldSearcher
 
 _GAME_FILES = (".z8", ".json")
 _INFOS = ("won", "lost", "score", "max_score", "objective", "admissible_commands", "policy_commands")
@@ -136,6 +137,12 @@ class TextworldEnv(TextEnv):
         plan = () if self._state["won"] or self._state["lost"] else tuple(self._state["policy_commands"] or ())
         facts = tuple(f"The way to the goal: {step}." for step in plan)
         return Privileged(facts, plan)
+
+    def searcher(self) -> Searcher:
+        """Return the searching expert, which reads goals and rooms as generated games word them."""
+        if self._files is not None and any(path.suffix == ".z8" for path in self._files.values()):
+            raise LookupError("compiled games (.z8) speak their own words, which no searching expert reads: use .json")
+        return TextworldSearcher()
 
     def snapshot(self) -> object:
         """Return an exact copy of the state; TextWorld's own copy of a compiled game goes another way, so there is none."""
