@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from .core import Info
@@ -121,14 +121,17 @@ class BabyaiSearcher:
         verb, noun, beside = self._aims[0]
         if verb == "put" and self._held is not None and noun.fits(self._held):
             spots = {s for c in self._where(beside, self._held) for s in _around(c) if self._empty(s)}
-            return self._face(spots, "drop") if spots else self._explore()
-        if verb in ("put", "pick up") and self._held is not None:
-            return self._face({c for c in self._seen - self._cleared if self._empty(c)}, "drop")
+            return self._face(spots, "drop") or self._explore()
         wanted = set(self._where(noun))
         if verb == "put":  # what lies beside its like already may be it, so another goes first
             wanted = {c for c in wanted if set(self._where(beside)) - {c}} or wanted
+        if verb == "open":
+            wanted = {c for c in wanted if self._cost(c) < _OUT_OF_REACH}
         then = {"go to": "turn left", "open": "toggle", "pick up": "pick up", "put": "pick up"}[verb]
-        return self._face(wanted, then) if wanted else self._explore()
+        towards = self._face(wanted, then)
+        if towards and then == "pick up" and self._held is not None:
+            towards = self._face({c for c in self._seen - self._cleared if self._empty(c)}, "drop")
+        return towards or self._explore()
 
     def _read(self, observation: str, info: Info) -> None:
         """Take in a view: things, walls where a straight line meets them and along them, and what can be seen at all."""
@@ -252,14 +255,10 @@ class BabyaiSearcher:
         thing = self._things.get(cell)
         return "go forward" if thing is None or thing.state == "open" else "toggle" if thing.state else "pick up"
 
-    def _face(self, cells: Iterable[Cell], then: str) -> str:
-        """Return the next action towards facing one of the cells, `then` once it is faced."""
-        wanted = set(cells)
-        return self._nearest(lambda pose: self._front(pose) in wanted and pose[:2] not in wanted, then) or self._explore()
-
-    def _nearest(self, good: Callable[[Pose], bool], then: str) -> str:
-        for cost, pose, first in self._reach():
-            if good(pose):
+    def _face(self, wanted: Collection[Cell], then: str) -> str:
+        """Return the next action towards facing one of the cells, `then` once it is faced; "" where there is no way."""
+        for cost, pose, first in self._reach() if wanted else ():
+            if self._front(pose) in wanted and pose[:2] not in wanted:
                 return self._note(first) if cost else then
         return ""
 
@@ -283,8 +282,8 @@ class BabyaiSearcher:
             return self._note(choice)
         locked = [thing for thing in self._things.values() if thing.state == "locked"]
         keys = {c for c, thing in self._things.items() if any(self._opens(thing, door) for door in locked)}
-        if keys and self._held is None:
-            return self._nearest(lambda pose: self._front(pose) in keys, "pick up") or "turn left"
+        if self._held is None and (towards := self._face(keys, "pick up")):
+            return towards
         self._seen = {self._pose[:2]} | set(self._view(self._pose))  # all was seen and it was not there: look again
         return "turn left"
 

@@ -6,9 +6,12 @@ import math
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from . import ids
-from .core import Info, TextEnv
+from .core import Info, Searcher, TextEnv
 from .errors import choice
+from .nethack_searcher import NethackSearcher
 
 VIEWS = ("language", "screen")
 _DEEPEST = 50
@@ -19,13 +22,17 @@ _COMPASS = {
 _AROUND = ("east", "southeast", "south", "southwest", "west", "northwest", "north", "northeast")
 _LEFT_OUT = ("QUIT", "SAVE", "SHELL")
 _PLAIN = ("", "floor of a room", "stone", "dark part of a room", "corridor")
+_PLAIN_WORDS = [np.frombuffer(text.encode().ljust(16, b"\0")[:16], np.uint64) for text in _PLAIN]
 _STATISTICS = (
     ("Strength", 1), ("Dexterity", 3), ("Constitution", 4), ("Intelligence", 5), ("Wisdom", 6), ("Charisma", 7),
     ("Depth", 12), ("Gold", 13), ("HP", (10, 11)), ("Energy", (14, 15)), ("AC", 16), ("XP", (18, 19)), ("Time", 20),
     ("Position", (0, 1)), ("Score", 9),
 )  # fmt: skip
 _HUNGER = ("Satiated", "Not hungry", "Hungry", "Weak", "Fainting", "Fainted", "Starved")
-_KEYS = ("blstats", "message", "inv_strs", "inv_letters", "tty_chars", "tty_cursor", "screen_descriptions")
+_KEYS = {
+    "language": ("blstats", "message", "inv_strs", "inv_letters", "tty_cursor", "screen_descriptions"),
+    "screen": ("blstats", "tty_chars"),
+}
 
 
 class NethackEnv(TextEnv):
@@ -73,7 +80,7 @@ class NethackEnv(TextEnv):
         self._words = tuple(sorted(self.actions))
         self._nle = _nle_tasks().NetHackScore(
             actions=tuple(sorted({*self.actions.values(), *range(32, 127)})), character=character, penalty_step=0.0,
-            max_episode_steps=10**9, observation_keys=_KEYS, fix_moon_phase=True,
+            max_episode_steps=10**9, observation_keys=_KEYS[self.view], fix_moon_phase=True,
         )  # fmt: skip
         self._index = {int(key): i for i, key in enumerate(self._nle.actions)}
         self._depth, self._task = 0, ""
@@ -107,6 +114,12 @@ class NethackEnv(TextEnv):
             goal="Explore the dungeon, survive, go deep and gain points.", admissible=self._words, success=won,
             score=1.0 if won else min(1.0, self._depth / _DEEPEST), task=self._task, kind="", invalid=invalid,
         )  # fmt: skip
+
+    def searcher(self) -> Searcher:
+        """Return the explorer, which goes down; it reads the language view."""
+        if self.view != "language":
+            raise LookupError(f"view={self.view!r} has no searching expert: use view='language'")
+        return NethackSearcher()
 
     def close(self) -> None:
         """End the game."""
@@ -165,6 +178,15 @@ def bearing(dx: int, dy: int) -> str:
     return f"{far} {_AROUND[round(math.atan2(dy, dx) / (math.pi / 4)) % 8]}"
 
 
+def _notable(cells: Any) -> Any:
+    """Return the rows and columns of cells that are not plain, compared by their first 16 letters."""
+    first, second = cells.reshape(-1, cells.shape[2]).view(np.uint64)[:, :2].T
+    plain = first == 0
+    for one, two in _PLAIN_WORDS:
+        plain |= (first == one) & (second == two)
+    return np.divmod((~plain).nonzero()[0], cells.shape[1])
+
+
 def language(seen: dict[str, Any]) -> str:
     """Return the five sections."""
     stats = seen["blstats"]
@@ -176,9 +198,11 @@ def language(seen: dict[str, Any]) -> str:
     numbers.append(f"Hunger: {_HUNGER[min(int(stats[21]), len(_HUNGER) - 1)]}")
     x, y = int(stats[0]), int(stats[1])
     cells = seen["screen_descriptions"]
+    rows, columns = _notable(cells)
+    found, width = cells[rows, columns].tobytes(), cells.shape[2]
     met: dict[str, int] = {}
-    for j, i in zip(*cells[:, :, 0].nonzero(), strict=True):
-        dx, dy, what = int(i) - x, int(j) - y, _text(cells[j, i])
+    for n, (j, i) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
+        dx, dy, what = i - x, j - y, _plain_text(found[n * width : (n + 1) * width])
         if what not in _PLAIN and (dx, dy) != (0, 0):
             said = f"{what} {bearing(dx, dy)}"
             met[said] = min(met.get(said, 99), max(abs(dx), abs(dy)))
