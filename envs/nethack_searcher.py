@@ -65,6 +65,11 @@ class NethackSearcher:
             return "travel"
         if self._journeys[depth]:
             self._journeys[depth] += 1
+        for way in re.findall(r"\bclosed door adjacent (north|south|east|west)$", self._glyphs, re.MULTILINE):
+            if self._tried[*self._place, f"door {way}"] < _FRUITLESS:
+                self._tried[*self._place, f"door {way}"] += 1
+                self._keys = [way]
+                return way
         return self._look_around()
 
     def _read(self, observation: str) -> None:

@@ -21,6 +21,7 @@ UNSEEN = 5  # of the kinds of a category, how many are kept for the test split
 _PLACES = {"title": 0.25, "first": 0.12, "bullets": 0.5, "description": 0.13}  # where attributes are written
 _OWN = 3.0  # how much likelier one asks for an attribute of the kind's own than for one that many kinds share
 _WITH_OPTIONS = 0.86  # of the goals for goods with options, how many name one
+_AS_LISTED = 0.3  # of the values that one can say otherwise, how many are said as the page has them
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -122,8 +123,9 @@ def _sibling(kind: Kind, base: Item, rng: random.Random) -> Item:
         return replace(base, options=(*base.options[:at], fewer, *base.options[at + 1 :]))
     if how == "price":
         return replace(base, price=round(base.price + rng.uniform(41, 75), 2))
-    at = rng.randrange(len(base.attributes))
-    others = [a for a in (*kind.own, *kind.shared) if a not in base.attributes]
+    at = rng.choices(range(len(base.attributes)), [_OWN if a in kind.own else 1.0 for a in base.attributes])[0]
+    alike = kind.own if base.attributes[at] in kind.own else kind.shared
+    others = [a for a in alike if a not in base.attributes]
     return replace(base, attributes=(*base.attributes[:at], rng.choice(others), *base.attributes[at + 1 :]))
 
 
@@ -179,7 +181,7 @@ def _typo(text: str, rng: random.Random) -> str:
 
 def _surface(value: str, rng: random.Random) -> str:
     fits = [(p, r) for p, r in phrases()["surfaces"] if re.search(p, value)]
-    if not fits or rng.random() < 0.5:
+    if not fits or rng.random() < _AS_LISTED:
         return value
     pattern, other = rng.choice(fits)
     return re.sub(pattern, other, value)
