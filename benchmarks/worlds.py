@@ -68,7 +68,8 @@ def origin(found: dict[str, Any]) -> str:
     """Return where a table comes from."""
     text = "seed {seed}, {date}, commit {commit}"
     again = (
-        f"; {', '.join(f'`{w}`' for w in a['worlds'])} with --worlds, {text.format(**a)}" for a in found.get("again", [])
+        f"; {', '.join(f'`{w}`' for w in a['worlds'])} with --worlds, {text.format(**a)}"
+        for a in found.get("again", [])
     )
     return text.format(**found) + "".join(again)
 

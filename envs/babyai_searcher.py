@@ -51,9 +51,7 @@ class Noun:
         """Tell whether a thing may be called so; a side is the side seen from the start."""
         x, y = thing.origin
         side = {"left": x < 0, "right": x > 0, "in front of you": y > 0, "behind you": y < 0}
-        return (
-            self.color in ("", thing.color) and self.kind in ("object", thing.kind) and side.get(self.where, True)
-        )
+        return self.color in ("", thing.color) and self.kind in ("object", thing.kind) and side.get(self.where, True)
 
 
 Aim = tuple[str, Noun, Noun]
@@ -193,7 +191,9 @@ class BabyaiSearcher:
             cell = self._cell(i, j, pose)
             yield cell
             thing = self._things.get(cell)
-            if (i, j) != (0, 0) and (cell in self._walls or (thing is not None and thing.state in ("closed", "locked"))):
+            if (i, j) != (0, 0) and (
+                cell in self._walls or (thing is not None and thing.state in ("closed", "locked"))
+            ):
                 continue
             for near in _around((i, j)):
                 if near not in met and abs(near[0]) <= _WIDE and 0 <= near[1] <= _DEEP:

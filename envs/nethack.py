@@ -6,8 +6,6 @@ import math
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from . import ids
 from .core import Info, Searcher, TextEnv
 from .errors import choice
@@ -22,7 +20,6 @@ _COMPASS = {
 _AROUND = ("east", "southeast", "south", "southwest", "west", "northwest", "north", "northeast")
 _LEFT_OUT = ("QUIT", "SAVE", "SHELL")
 _PLAIN = ("", "floor of a room", "stone", "dark part of a room", "corridor")
-_PLAIN_WORDS = [np.frombuffer(text.encode().ljust(16, b"\0")[:16], np.uint64) for text in _PLAIN]
 _STATISTICS = (
     ("Strength", 1), ("Dexterity", 3), ("Constitution", 4), ("Intelligence", 5), ("Wisdom", 6), ("Charisma", 7),
     ("Depth", 12), ("Gold", 13), ("HP", (10, 11)), ("Energy", (14, 15)), ("AC", 16), ("XP", (18, 19)), ("Time", 20),
@@ -178,42 +175,47 @@ def bearing(dx: int, dy: int) -> str:
     return f"{far} {_AROUND[round(math.atan2(dy, dx) / (math.pi / 4)) % 8]}"
 
 
-def _notable(cells: Any) -> Any:
-    """Return the rows and columns of cells that are not plain, compared by their first 16 letters."""
-    first, second = cells.reshape(-1, cells.shape[2]).view(np.uint64)[:, :2].T
-    plain = first == 0
-    for one, two in _PLAIN_WORDS:
-        plain |= (first == one) & (second == two)
-    return np.divmod((~plain).nonzero()[0], cells.shape[1])
+@lru_cache(maxsize=1 << 16)
+def _sight(raw: bytes, dx: int, dy: int) -> tuple[int, str] | None:
+    """Return how far a thing is and what is said of it; None of plain ground and of oneself."""
+    what = _plain_text(raw)
+    return None if what in _PLAIN or (dx, dy) == (0, 0) else (max(abs(dx), abs(dy)), f"{what} {bearing(dx, dy)}")
+
+
+def _rows(table: Any) -> list[bytes]:
+    """Return the rows of an array of bytes."""
+    raw, width = table.tobytes(), table.shape[-1]
+    return [raw[n : n + width] for n in range(0, len(raw), width)]
 
 
 def language(seen: dict[str, Any]) -> str:
     """Return the five sections."""
-    stats = seen["blstats"]
+    stats = seen["blstats"].tolist()
 
     def value(at: int | tuple[int, int]) -> str:
-        return str(int(stats[at])) if isinstance(at, int) else "/".join(str(int(stats[i])) for i in at)
+        return str(stats[at]) if isinstance(at, int) else f"{stats[at[0]]}/{stats[at[1]]}"
 
     numbers = [f"{name}: {value(at)}" for name, at in _STATISTICS]
-    numbers.append(f"Hunger: {_HUNGER[min(int(stats[21]), len(_HUNGER) - 1)]}")
-    x, y = int(stats[0]), int(stats[1])
+    numbers.append(f"Hunger: {_HUNGER[min(stats[21], len(_HUNGER) - 1)]}")
+    x, y = stats[:2]
     cells = seen["screen_descriptions"]
-    rows, columns = _notable(cells)
-    found, width = cells[rows, columns].tobytes(), cells.shape[2]
-    met: dict[str, int] = {}
-    for n, (j, i) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
-        dx, dy, what = i - x, j - y, _plain_text(found[n * width : (n + 1) * width])
-        if what not in _PLAIN and (dx, dy) != (0, 0):
-            said = f"{what} {bearing(dx, dy)}"
-            met[said] = min(met.get(said, 99), max(abs(dx), abs(dy)))
-    row, column = (int(n) for n in seen["tty_cursor"])
+    rows, columns = cells[:, :, 0].nonzero()
+    met = {
+        said
+        for raw, j, i in zip(_rows(cells[rows, columns]), rows.tolist(), columns.tolist(), strict=True)
+        if (said := _sight(raw, i - x, j - y)) is not None
+    }
+    row, column = seen["tty_cursor"].tolist()
     on_map = 1 <= row <= cells.shape[0] and column < cells.shape[1]
-    carried = zip(seen["inv_letters"], seen["inv_strs"], strict=True)
+    letters = seen["inv_letters"].tolist()
+    carried = seen["inv_strs"][: sum(letter != 0 for letter in letters)]  # letters come first
     sections = {
         "statistics": numbers,
-        "glyphs": sorted(met, key=lambda said: (met[said], said)),
+        "glyphs": dict.fromkeys(said for _, said in sorted(met)),
         "message": [_text(seen["message"])],
-        "inventory": [f"{chr(letter)}: {_text(words)}" for letter, words in carried if letter],
+        "inventory": [
+            f"{chr(letter)}: {_plain_text(raw)}" for letter, raw in zip(letters, _rows(carried), strict=False)
+        ],
         "cursor": [_text(cells[row - 1, column]) if on_map else ""],
     }
     return "\n".join(f"{name}[\n" + "\n".join(lines) + "\n]" for name, lines in sections.items())

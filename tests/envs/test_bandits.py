@@ -147,12 +147,6 @@ def test_the_bound_of_kl_ucb_solves_its_equation_and_is_tighter_than_ucbs() -> N
     assert algorithms.kl_bound(np.zeros(1), np.array([0.5])) == pytest.approx(1 - np.exp(-0.5), abs=1e-5)
 
 
-def test_kl_ucb_regrets_less_than_ucb() -> None:
-    bandits = engine.bernoulli(np.random.default_rng(0), RUNS, 5, 0.2)
-    (ucb, sem), (kl, error) = (curve(bandits, algorithms.algorithm(a, None), 1000) for a in ("ucb", "kl-ucb"))
-    assert ucb - kl > 4 * np.hypot(sem, error)
-
-
 def test_greedy_is_not_ucb() -> None:
     bandits = engine.bernoulli(np.random.default_rng(0), 50, 5, 0.5)
     luck = engine.fresh_noise(bandits, 100, np.random.default_rng(1))

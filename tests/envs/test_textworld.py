@@ -87,7 +87,10 @@ def test_the_searcher_reads_the_goal_finds_what_it_names_and_takes_over(brief: b
     ("said", "meant"),
     [
         ("Then, you can put the red cup into the box within the old attic.", ("insert", "red cup", "box")),
-        ("After putting the cup on the tray, rest the pan on the big shelf inside the attic.", ("put", "pan", "big shelf")),
+        (
+            "After putting the cup on the tray, rest the pan on the big shelf inside the attic.",
+            ("put", "pan", "big shelf"),
+        ),
         ("Toss the cup on the floor of the attic.", ("drop", "cup", "attic")),
         ("Look and see that the box in the attic is ajar.", ("open", "box")),
         ("Insert the thin key into the box in the attic to lock it.", ("lock", "thin key", "box")),
