@@ -100,7 +100,7 @@ class TextworldSearcher:
     def act(self, hint: str | None = None) -> str:
         """Return the next command."""
         while self._aims and self._done(*self._aims[0]):
-            verb, named = self._aims.pop(0)
+            verb, _ = self._aims.pop(0)
             if verb == "go":
                 self._told = self._here
         return self._towards(*self._aims[0]) if self._aims else self._explore()
@@ -268,11 +268,11 @@ class TextworldSearcher:
         hoped: where the goal says that it is; containers elsewhere come last.
         """
         found: list[tuple[int, int, str, str]] = []
+        held = set(self._at.values())  # what holds something known has been open before
         for room, (steps, _) in self._near().items():
             for thing, state in self._state.items():
-                if thing in self._at and self._at[thing] in (room, HAND) and state == "closed":
-                    if not any(place == thing for place in self._at.values()):
-                        found.append((1 if hoped not in ("", room) else 0, steps, room, f"open {thing}"))
+                if state == "closed" and self._at.get(thing) in (room, HAND) and thing not in held:
+                    found.append((int(hoped not in ("", room)), steps, room, f"open {thing}"))
             for way, door in self._exits[room].items():
                 if (room, way) not in self._leads and self._state.get(door) != "locked":
                     found.append((0, steps + 1, room, way))
