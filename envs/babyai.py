@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import ids
-from .core import Info, Privileged, TextEnv
+from .babyai_searcher import BabyaiSearcher
+from .core import Info, Privileged, Searcher, TextEnv
 from .errors import unknown
 
 ACTIONS = ("turn left", "turn right", "go forward", "pick up", "drop", "toggle")
@@ -23,6 +25,7 @@ LEVELS = {
     "sequence": "BabyAI-GoToSeqS5R2-v0",
 }
 _LONGEST_PLAN = 1024
+_AHEAD = ((1, 0), (0, 1), (-1, 0), (0, -1))  # of minigrid's four directions
 
 
 class BabyaiEnv(TextEnv):
@@ -102,14 +105,9 @@ class BabyaiEnv(TextEnv):
 
     def _see(self) -> str:
         """Remember which cells are in view and say what is there."""
-        grid = self._grid
-        seen, mask = grid.gen_obs_grid()
-        i, j = np.nonzero(mask)
-        corner = grid.agent_pos + grid.dir_vec * (seen.height - 1) - grid.right_vec * (seen.width // 2)
-        cells = corner[:, None] - grid.dir_vec[:, None] * j + grid.right_vec[:, None] * i
-        inside = ((cells >= 0) & (cells < [[grid.width], [grid.height]])).all(axis=0)
-        self._known[tuple(cells[:, inside])] = True
-        return view(seen, grid.carrying)
+        seen, cells = sight(self._grid)
+        self._known[tuple(zip(*cells, strict=True))] = True
+        return view(seen, self._grid.carrying)
 
     def _info(self, won: bool, invalid: bool = False) -> Info:
         return Info(
@@ -126,6 +124,10 @@ class BabyaiEnv(TextEnv):
         wanted = _wanted(self._grid)
         facts = tuple(f"The {name} is {where}." for name, where in wanted)
         return Privileged(facts, self._plan)
+
+    def searcher(self) -> Searcher:
+        """Return the searching expert, which draws its map from the sentences."""
+        return BabyaiSearcher()
 
     def snapshot(self) -> object:
         """Return an exact copy of the state."""
@@ -152,26 +154,68 @@ def _minigrid() -> list[str]:
     return sorted(name for name in gymnasium.registry if name.startswith("BabyAI-"))
 
 
+@lru_cache(maxsize=256)
 def _steps(n: int, where: str) -> str:
     return f"{n} step{'' if n == 1 else 's'} {where}"
 
 
-def view(seen: Any, carried: Any) -> str:
-    """Return the sentences of what the agent carries and sees: minigrid's grid of the view, the agent bottom centre."""
-    x, y = seen.width // 2, seen.height - 1
+@lru_cache(maxsize=1)
+def _edge() -> Any:
+    from minigrid.core.world_object import Wall
+
+    return Wall()
+
+
+def sight(world: Any) -> tuple[list[list[Any]], list[tuple[int, int]]]:
+    """Return what is in view, column by column from the left, the agent's row last, and the grid's cells in view.
+
+    None stands for nothing and for what is out of sight. As minigrid's gen_obs_grid, which copies and turns a grid first.
+    """
+    size, grid = world.agent_view_size, world.grid
+    dx, dy = _AHEAD[world.agent_dir]
+    x, y = int(world.agent_pos[0]), int(world.agent_pos[1])
+    left, top = x + dx * (size - 1) + dy * (size // 2), y + dy * (size - 1) - dx * (size // 2)
+    places = [[(left - dy * i - dx * j, top + dx * i - dy * j) for j in range(size)] for i in range(size)]
+    width, height, things = grid.width, grid.height, grid.grid
+    columns = [
+        [things[b * width + a] if 0 <= a < width and 0 <= b < height else _edge() for a, b in column]
+        for column in places
+    ]
+    lit = [[False] * size for _ in range(size)]
+    lit[size // 2][size - 1] = True
+    for j in range(size - 1, -1, -1):  # row by row from the agent, to the right and back, light goes on and up
+        for way, row in ((1, range(size - 1)), (-1, range(size - 1, 0, -1))):
+            for i in row:
+                if lit[i][j] and ((thing := columns[i][j]) is None or thing.see_behind()):
+                    lit[i + way][j] = True
+                    if j:
+                        lit[i + way][j - 1] = lit[i][j - 1] = True
+    lit = [[True] * size for _ in range(size)] if world.see_through_walls else lit
+    seen = [[thing if on else None for thing, on in zip(*both, strict=True)] for both in zip(columns, lit, strict=True)]
+    inside = [
+        (a, b)
+        for column, row in zip(places, lit, strict=True)
+        for (a, b), on in zip(column, row, strict=True)
+        if on and 0 <= a < width and 0 <= b < height
+    ]
+    return seen, inside
+
+
+def view(seen: list[list[Any]], carried: Any) -> str:
+    """Return the sentences of what the agent carries and sees, from the columns of the view, the agent bottom centre."""
+    x, y = len(seen) // 2, len(seen[0]) - 1
     lines = [f"You carry a {carried.color} {carried.type}"] if carried else []
     rays = {
-        "forward": [(x, j) for j in range(y - 1, -1, -1)],
-        "left": [(i, y) for i in range(x - 1, -1, -1)],
-        "right": [(i, y) for i in range(x + 1, seen.width)],
+        "forward": seen[x][y - 1 :: -1],
+        "left": [seen[i][y] for i in range(x - 1, -1, -1)],
+        "right": [seen[i][y] for i in range(x + 1, len(seen))],
     }
-    for where, cells in rays.items():
-        met = next((n for n, cell in enumerate(cells, 1) if seen.get(*cell) is not None), 0)
-        if met and seen.get(*cells[met - 1]).type == "wall":
-            lines.append(f"You see a wall {_steps(met, where)}")
-    for i in range(seen.width):
-        for j in range(seen.height):
-            thing = seen.get(i, j)
+    for where, things in rays.items():
+        met = next(((n, thing) for n, thing in enumerate(things, 1) if thing is not None), None)
+        if met and met[1].type == "wall":
+            lines.append(f"You see a wall {_steps(met[0], where)}")
+    for i, column in enumerate(seen):
+        for j, thing in enumerate(column):
             if thing is not None and thing.type not in ("wall", "floor") and (i, j) != (x, y):
                 lines.append(f"You see a {_named(thing)} {_place(i - x, y - j)}")
     return "\n".join(lines) or "You see nothing"
@@ -184,6 +228,7 @@ def _named(thing: Any) -> str:
     return f"{state}{thing.color} {thing.type}"
 
 
+@lru_cache(maxsize=256)
 def _place(right: int, ahead: int) -> str:
     """Return where a thing is, from the agent's eyes.
 

@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from . import ids
-from .core import Info, TextEnv
+from .core import Info, Searcher, TextEnv
 from .errors import choice
+from .nethack_searcher import NethackSearcher
 
 VIEWS = ("language", "screen")
 _DEEPEST = 50
@@ -25,7 +26,10 @@ _STATISTICS = (
     ("Position", (0, 1)), ("Score", 9),
 )  # fmt: skip
 _HUNGER = ("Satiated", "Not hungry", "Hungry", "Weak", "Fainting", "Fainted", "Starved")
-_KEYS = ("blstats", "message", "inv_strs", "inv_letters", "tty_chars", "tty_cursor", "screen_descriptions")
+_KEYS = {
+    "language": ("blstats", "message", "inv_strs", "inv_letters", "tty_cursor", "screen_descriptions"),
+    "screen": ("blstats", "tty_chars"),
+}
 
 
 class NethackEnv(TextEnv):
@@ -73,7 +77,7 @@ class NethackEnv(TextEnv):
         self._words = tuple(sorted(self.actions))
         self._nle = _nle_tasks().NetHackScore(
             actions=tuple(sorted({*self.actions.values(), *range(32, 127)})), character=character, penalty_step=0.0,
-            max_episode_steps=10**9, observation_keys=_KEYS, fix_moon_phase=True,
+            max_episode_steps=10**9, observation_keys=_KEYS[self.view], fix_moon_phase=True,
         )  # fmt: skip
         self._index = {int(key): i for i, key in enumerate(self._nle.actions)}
         self._depth, self._task = 0, ""
@@ -107,6 +111,12 @@ class NethackEnv(TextEnv):
             goal="Explore the dungeon, survive, go deep and gain points.", admissible=self._words, success=won,
             score=1.0 if won else min(1.0, self._depth / _DEEPEST), task=self._task, kind="", invalid=invalid,
         )  # fmt: skip
+
+    def searcher(self) -> Searcher:
+        """Return the explorer, which goes down; it reads the language view."""
+        if self.view != "language":
+            raise LookupError(f"view={self.view!r} has no searching expert: use view='language'")
+        return NethackSearcher()
 
     def close(self) -> None:
         """End the game."""
@@ -165,31 +175,47 @@ def bearing(dx: int, dy: int) -> str:
     return f"{far} {_AROUND[round(math.atan2(dy, dx) / (math.pi / 4)) % 8]}"
 
 
+@lru_cache(maxsize=1 << 16)
+def _sight(raw: bytes, dx: int, dy: int) -> tuple[int, str] | None:
+    """Return how far a thing is and what is said of it; None of plain ground and of oneself."""
+    what = _plain_text(raw)
+    return None if what in _PLAIN or (dx, dy) == (0, 0) else (max(abs(dx), abs(dy)), f"{what} {bearing(dx, dy)}")
+
+
+def _rows(table: Any) -> list[bytes]:
+    """Return the rows of an array of bytes."""
+    raw, width = table.tobytes(), table.shape[-1]
+    return [raw[n : n + width] for n in range(0, len(raw), width)]
+
+
 def language(seen: dict[str, Any]) -> str:
     """Return the five sections."""
-    stats = seen["blstats"]
+    stats = seen["blstats"].tolist()
 
     def value(at: int | tuple[int, int]) -> str:
-        return str(int(stats[at])) if isinstance(at, int) else "/".join(str(int(stats[i])) for i in at)
+        return str(stats[at]) if isinstance(at, int) else f"{stats[at[0]]}/{stats[at[1]]}"
 
     numbers = [f"{name}: {value(at)}" for name, at in _STATISTICS]
-    numbers.append(f"Hunger: {_HUNGER[min(int(stats[21]), len(_HUNGER) - 1)]}")
-    x, y = int(stats[0]), int(stats[1])
+    numbers.append(f"Hunger: {_HUNGER[min(stats[21], len(_HUNGER) - 1)]}")
+    x, y = stats[:2]
     cells = seen["screen_descriptions"]
-    met: dict[str, int] = {}
-    for j, i in zip(*cells[:, :, 0].nonzero(), strict=True):
-        dx, dy, what = int(i) - x, int(j) - y, _text(cells[j, i])
-        if what not in _PLAIN and (dx, dy) != (0, 0):
-            said = f"{what} {bearing(dx, dy)}"
-            met[said] = min(met.get(said, 99), max(abs(dx), abs(dy)))
-    row, column = (int(n) for n in seen["tty_cursor"])
+    rows, columns = cells[:, :, 0].nonzero()
+    met = {
+        said
+        for raw, j, i in zip(_rows(cells[rows, columns]), rows.tolist(), columns.tolist(), strict=True)
+        if (said := _sight(raw, i - x, j - y)) is not None
+    }
+    row, column = seen["tty_cursor"].tolist()
     on_map = 1 <= row <= cells.shape[0] and column < cells.shape[1]
-    carried = zip(seen["inv_letters"], seen["inv_strs"], strict=True)
+    letters = seen["inv_letters"].tolist()
+    carried = seen["inv_strs"][: sum(letter != 0 for letter in letters)]  # letters come first
     sections = {
         "statistics": numbers,
-        "glyphs": sorted(met, key=lambda said: (met[said], said)),
+        "glyphs": dict.fromkeys(said for _, said in sorted(met)),
         "message": [_text(seen["message"])],
-        "inventory": [f"{chr(letter)}: {_text(words)}" for letter, words in carried if letter],
+        "inventory": [
+            f"{chr(letter)}: {_plain_text(raw)}" for letter, raw in zip(letters, _rows(carried), strict=False)
+        ],
         "cursor": [_text(cells[row - 1, column]) if on_map else ""],
     }
     return "\n".join(f"{name}[\n" + "\n".join(lines) + "\n]" for name, lines in sections.items())

@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from . import ids
-from .core import SPLITS, Info, Privileged, TextEnv
+from .core import SPLITS, Info, Privileged, Searcher, TextEnv
 from .errors import at_least, choice
+from .textworld_searcher import TextworldSearcher
 
 _GAME_FILES = (".z8", ".json")
 _INFOS = ("won", "lost", "score", "max_score", "objective", "admissible_commands", "policy_commands")
 _STATUS_LINE = re.compile(r"\n*>?[ \t]{8,}-= .*$")
 NOTHING = "Nothing happens."
+_WAYS = ("north", "east", "south", "west")
+_TOLD = frozenset(("at", "on", "in", "open", "closed", "locked", "link", *(f"{way}_of" for way in _WAYS)))
 
 
 class TextworldEnv(TextEnv):
@@ -131,9 +134,21 @@ class TextworldEnv(TextEnv):
         """Return TextWorld's winning policy from here."""
         if self._state is None:
             raise RuntimeError("no game is running: call reset() first")
-        plan = () if self._state["won"] or self._state["lost"] else tuple(self._state["policy_commands"] or ())
+        plan = () if self._state["won"] or self._state["lost"] else self._policy()
         facts = tuple(f"The way to the goal: {step}." for step in plan)
         return Privileged(facts, plan)
+
+    def _policy(self) -> tuple[str, ...]:
+        if self._spoken:
+            return tuple(self._state["policy_commands"] or ())
+        policy = self._game._current_winning_policy  # told in words only here, where it is asked for
+        return tuple(self._game._inform7.gen_commands_from_actions(policy or ()))
+
+    def searcher(self) -> Searcher:
+        """Return the searching expert, which reads goals and rooms as generated games word them."""
+        if self._files is not None and any(path.suffix == ".z8" for path in self._files.values()):
+            raise LookupError("compiled games (.z8) speak their own words, which no searching expert reads: use .json")
+        return TextworldSearcher()
 
     def snapshot(self) -> object:
         """Return an exact copy of the state; TextWorld's own copy of a compiled game goes another way, so there is none."""
@@ -160,7 +175,8 @@ def describe(facts: Any, infos: Any) -> str:
     """Return the room of the player, what is visible in it, where one can go, and what is carried."""
     by: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for fact in facts:
-        by[fact.name].append(tuple(v.name for v in fact.arguments))
+        if fact.name in _TOLD:
+            by[fact.name].append(tuple(v.name for v in fact.arguments))
     here = next(room for who, room in by["at"] if who == "P")
 
     def called(thing: str) -> str:
@@ -181,7 +197,7 @@ def describe(facts: Any, infos: Any) -> str:
             inside = f" In it: {held('in', thing)}."
         lines.append(f"You see {called(thing)}.{inside}")
     doors = {(a, b): door for a, door, b in by["link"]}
-    for way in ("north", "east", "south", "west"):
+    for way in _WAYS:
         for there, at in by[f"{way}_of"]:
             if at == here:
                 door = doors.get((here, there))
@@ -209,12 +225,28 @@ def _textworld() -> Any:
     return textworld
 
 
-def _play(game: Any) -> Any:
-    """Return TextWorld's own player of a game's logic, without a compiled file."""
+@lru_cache(maxsize=1)
+def _logic() -> Any:
+    """Return TextWorld's player of a game's logic, which needs no compiled file; it gathers only what is read here."""
     from textworld.envs import TextWorldEnv
+
+    class Logic(TextWorldEnv):  # type: ignore[misc]
+        def _gather_infos(self) -> None:
+            game, progress = self._game, self._game_progression
+            commands = self._inform7.gen_commands_from_actions(progress.valid_actions)
+            self.state["objective"], self.state["max_score"] = game.objective, game.max_score
+            self.state["won"], self.state["lost"] = progress.completed, progress.failed
+            self.state["_valid_commands"] = commands
+            self.state["admissible_commands"] = sorted(set(commands))
+
+    return Logic
+
+
+def _play(game: Any) -> Any:
+    """Return TextWorld's player of a game's logic."""
     from textworld.generator.inform7 import Inform7Game
 
-    player = TextWorldEnv(_textworld().EnvInfos(**dict.fromkeys(_INFOS, True)))
+    player = _logic()(_textworld().EnvInfos())
     player._game, player._inform7 = game, Inform7Game(game)
     return player
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
@@ -88,14 +89,35 @@ def _id(kind: str, x: float, y: float, z: float) -> str:
     return f"{kind}|{x:+06.2f}|{y:+06.2f}|{z:+06.2f}"
 
 
+@lru_cache(maxsize=8192)
+def _cumulative(thing: str, places: tuple[str, ...], placement: str) -> tuple[float, ...]:
+    sums = np.array(usual(thing, places, placement)).cumsum()
+    return tuple(sums / sums[-1])
+
+
+@lru_cache(maxsize=1)
+def _holds() -> dict[str, frozenset[str]]:
+    return {place: frozenset(things) for place, things in tables()["holds"].items()}
+
+
+@lru_cache(maxsize=256)
+def _properties(thing: str) -> tuple[str, ...]:
+    """Return the facts that hold of every thing of a type."""
+    rules = tables()
+    named = [("pickupable", rules["pickupable"]), ("isReceptacleObject", rules["vessels"]), *rules["able"].items()]
+    return tuple(name for name, members in named if thing in members)
+
+
 PDDL = str.maketrans({"-": "_minus_", "|": "_bar_", "+": "_plus_", ".": "_dot_", ",": "_comma_"})
 
 
+@lru_cache(maxsize=1 << 14)
 def mangle(name: str) -> str:
     """Return the PDDL form of a THOR id, in lower case as the engine reads it."""
     return name.translate(PDDL).lower()
 
 
+@lru_cache(maxsize=1 << 14)
 def type_of(name: str) -> str:
     """Return the type of a THOR id.
 
@@ -136,7 +158,7 @@ def _task(kind: str, by: dict[str, list[str]], types: set[str], rng: np.random.G
     """Draw an object and a target that the room allows, or None."""
     rules = tables()
     portable = [t for t in rules["pickupable"] if t in types]
-    holds = rules["holds"]
+    holds = _holds()
     if kind in _STATION:
         if _STATION[kind] not in by:
             return None
@@ -146,9 +168,9 @@ def _task(kind: str, by: dict[str, list[str]], types: set[str], rng: np.random.G
             return None
         portable = [t for t in portable if any(t in holds.get(p, ()) for p in by)]
         return (portable[rng.integers(len(portable))], "DeskLamp") if portable else None
-    pairs = []
+    pairs, listed = [], sorted(by)
     for thing in portable:
-        fits = [p for p in sorted(by) if thing in holds.get(p, ())]
+        fits = [p for p in listed if thing in holds.get(p, ())]
         for target in fits:
             if target != _STATION.get(kind) and any(p not in (target, _STATION.get(kind)) for p in fits):
                 pairs.append((thing, target))
@@ -177,22 +199,22 @@ def sample(
     objects: list[tuple[str, str, tuple[int, int, int, int]]] = []
 
     def put(what: str, where: str) -> None:
-        x, _, z = (float(v) for v in where.split("|")[1:4])
-        name = _id(what, x + rng.uniform(-0.35, 0.35), rng.uniform(0.4, 1.5), z + rng.uniform(-0.35, 0.35))
+        _, x, _, z, *_ = where.split("|")
+        right, up, ahead = rng.random(), rng.random(), rng.random()
+        name = _id(what, float(x) + (-0.35 + 0.7 * right), 0.4 + (1.5 - 0.4) * up, float(z) + (-0.35 + 0.7 * ahead))
         objects.append((name, where, places[where]))
 
+    listed, holds = sorted(by), _holds()
     for what in rules["pickupable"]:
         if what not in types:
             continue
-        kinds = tuple(
-            p for p in sorted(by) if what in rules["holds"].get(p, ()) and not (what == thing and p in barred)
-        )
+        kinds = tuple(p for p in listed if what in holds.get(p, ()) and not (what == thing and p in barred))
         if not kinds:
             continue
         most = 3
         copies = int(rng.integers(2 if what == thing and kind == "two" else 1, most + 1))
         for _ in range(copies):
-            place = by[kinds[int(rng.choice(len(kinds), p=usual(what, kinds, placement)))]]
+            place = by[kinds[bisect_right(_cumulative(what, kinds, placement), rng.random())]]
             put(what, place[rng.integers(len(place))])
     if "DeskLamp" in types and (stands := [r for t in _LAMP_STANDS for r in by.get(t, ())]):
         put("DeskLamp", stands[rng.integers(len(stands))])
@@ -203,6 +225,7 @@ def sample(
     return Scene(number, places, openable, tuple(objects), agent), thing, target
 
 
+@lru_cache(maxsize=1 << 14)
 def _place(point: tuple[int, int, int, int]) -> str:
     return "loc|{}|{}|{}|{}".format(*point)
 
@@ -225,13 +248,8 @@ def facts(scene: Scene) -> dict[str, list[tuple[str, ...]]]:
         out["objectType"].append((o, t + "Type"))
         out["objectAtLocation"].append((o, _place(point)))
         out["inReceptacle"].append((o, where))
-        if t in rules["pickupable"]:
-            out["pickupable"].append((o,))
-        if t in rules["vessels"]:
-            out["isReceptacleObject"].append((o,))
-        for able, members in rules["able"].items():
-            if t in members:
-                out[able].append((o,))
+        for able in _properties(t):
+            out[able].append((o,))
     return out
 
 

@@ -61,23 +61,37 @@ def inverse_root(counts: Counts, rng: Generator | None = None, *, c: float = 1.0
     return _untried_first(counts.means + c / np.sqrt(np.maximum(counts.n, 1.0)), counts.n)
 
 
-def kl_ucb(counts: Counts, rng: Generator | None = None, *, rounds: int = 20) -> Ints:
-    """KL-UCB for 0/1 rewards: argmaxₐ max{q : nₐ kl(x̄ₐ, q) ≤ ln t}, found by bisection.
+def kl_bound(p: Floats, limit: Floats, rounds: int = 20) -> Floats:
+    """Upper bound of a Bernoulli mean: max{q ≥ p : kl(p, q) ≤ limit}, by bisection to 2^-rounds.
 
-    kl(p, q) = p ln(p/q) + (1 − p) ln((1 − p)/(1 − q)). Source: arXiv 1102.2490, Algorithm 1 with c = 0.
+    kl(p, q) = p ln(p/q) + (1 − p) ln((1 − p)/(1 − q)). Source: arXiv 1102.2490, Eq. 1.
 
-    >>> kl_ucb(Counts(np.array([[9.0, 1.0]]), np.array([[5.0, 1.0]]), 10))
-    array([1])
+    Args:
+        p: averages, any shape, in [0, 1]. limit: of the same shape, ≥ 0.
+
+    >>> kl_bound(np.array([0.0, 0.5]), np.array([np.log(2), 0.0])).round(3)
+    array([0.5, 0.5])
     """
     tiny = 1e-12
-    p = np.clip(counts.means, tiny, 1 - tiny)
-    limit = np.log(max(counts.t, 1)) / np.maximum(counts.n, 1.0)
+    p = np.clip(p, tiny, 1 - tiny)
     low, high = p.copy(), np.ones_like(p)
     for _ in range(rounds):
         q = np.clip((low + high) / 2, tiny, 1 - tiny)
         inside = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q)) <= limit
         low, high = np.where(inside, q, low), np.where(inside, high, q)
-    return _untried_first(low, counts.n)
+    return low
+
+
+def kl_ucb(counts: Counts, rng: Generator | None = None, *, rounds: int = 20) -> Ints:
+    """KL-UCB for 0/1 rewards: argmaxₐ max{q : nₐ kl(x̄ₐ, q) ≤ ln t}.
+
+    Source: arXiv 1102.2490, Algorithm 1 with c = 0.
+
+    >>> kl_ucb(Counts(np.array([[9.0, 1.0]]), np.array([[5.0, 1.0]]), 10))
+    array([1])
+    """
+    limit = np.log(max(counts.t, 1)) / np.maximum(counts.n, 1.0)
+    return _untried_first(kl_bound(counts.means, limit, rounds), counts.n)
 
 
 def thompson(counts: Counts, rng: Generator) -> Ints:

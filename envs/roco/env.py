@@ -111,14 +111,14 @@ class RocoEnv(TeamEnv):
     def _told(self) -> tuple[Texts, Infos]:
         rules, now = self.rules, self.now
         last = "\n".join(self._feedback())
-        score = rules.score(now.state)
+        score, goal, wrong = rules.score(now.state), rules.goal(), dict(now.faults)
         observations, infos = {}, {}
         for i, robot in enumerate(self.possible_agents):
             seen = rules.describe(now.state, i, self.view == "global")
             observations[robot] = "\n".join([f"Round {now.round} of {self.max_steps}.", *seen, last]).rstrip()
             infos[robot] = Info(
-                goal=rules.goal(), admissible=tuple(sorted(rules.options(now.state, i))), success=score == 1.0,
-                score=score, task=self._task, kind=self._kind(), invalid=i in dict(now.faults),
+                goal=goal, admissible=tuple(sorted(rules.options(now.state, i))), success=score == 1.0,
+                score=score, task=self._task, kind=self._kind(), invalid=i in wrong,
             )  # fmt: skip
         return observations, infos
 
@@ -200,6 +200,8 @@ def _canonical(text: str, options: tuple[str, ...]) -> str:
     >>> _canonical("NAME Bob ACTION move red_cube_1", ("WAIT", "MOVE red_cube_1"))
     'MOVE red_cube_1'
     """
+    if text in options:
+        return text
     words = re.split(r"(?i)\baction\s", said(text))[-1].strip()
     return next((o for o in options if o.lower() == words.lower()), ascii(words)[1:-1])
 

@@ -55,7 +55,8 @@ class Sweep(Rules[Floor]):
 
     def options(self, state: Floor, i: int) -> tuple[str, ...]:
         """Return what a robot may do if the other plays along."""
-        lying = [c for c in self.cubes if c not in state.pan | state.bin]
+        gone = state.pan | state.bin
+        lying = [c for c in self.cubes if c not in gone]
         moves = [f"MOVE {c}" for c in lying]
         if i == 0:
             return (WAIT, *moves, *(["DUMP"] if state.pan else []))
@@ -99,7 +100,6 @@ class Sweep(Rules[Floor]):
 
     def describe(self, state: Floor, i: int, everything: bool) -> list[str]:
         """Return what a robot sees."""
-        here = _place(self.table, state.at[i])
         lines = [f"You are {self.robots[i]} with the {('dustpan', 'broom')[i]}, at {state.at[i]}."]
         if everything:
             lines.append(f"{self.robots[1 - i]} is at {state.at[1 - i]}.")
@@ -109,7 +109,7 @@ class Sweep(Rules[Floor]):
             elif cube in state.bin:
                 lines.append(f"{cube}: inside {BIN}.")
             else:
-                lines.append(f"{cube}: on the table, {dist(here, _place(self.table, cube)):.2f} m from you.")
+                lines.append(_lying(self.table, cube, state.at[i]))
         return lines
 
     def plan(self, state: Floor) -> list[Joint]:
@@ -136,6 +136,11 @@ def _place(table: int, name: str) -> tuple[float, float]:
         return (0.0, 0.0) if name == "home" else (1.5, 0.0)
     digest = sha256(f"{table} {name}".encode()).digest()
     return (digest[0] % 120 / 100, 0.2 + digest[1] % 80 / 100)
+
+
+@lru_cache(maxsize=8192)
+def _lying(table: int, cube: str, at: str) -> str:
+    return f"{cube}: on the table, {dist(_place(table, at), _place(table, cube)):.2f} m from you."
 
 
 LEVELS: dict[str, Sweep] = {

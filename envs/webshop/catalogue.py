@@ -19,6 +19,9 @@ from typing import Any
 
 UNSEEN = 5  # of the kinds of a category, how many are kept for the test split
 _PLACES = {"title": 0.25, "first": 0.12, "bullets": 0.5, "description": 0.13}  # where attributes are written
+_OWN = 3.0  # how much likelier one asks for an attribute of the kind's own than for one that many kinds share
+_WITH_OPTIONS = 0.86  # of the goals for goods with options, how many name one
+_AS_LISTED = 0.3  # of the values that one can say otherwise, how many are said as the page has them
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -120,8 +123,9 @@ def _sibling(kind: Kind, base: Item, rng: random.Random) -> Item:
         return replace(base, options=(*base.options[:at], fewer, *base.options[at + 1 :]))
     if how == "price":
         return replace(base, price=round(base.price + rng.uniform(41, 75), 2))
-    at = rng.randrange(len(base.attributes))
-    others = [a for a in (*kind.own, *kind.shared) if a not in base.attributes]
+    at = rng.choices(range(len(base.attributes)), [_OWN if a in kind.own else 1.0 for a in base.attributes])[0]
+    alike = kind.own if base.attributes[at] in kind.own else kind.shared
+    others = [a for a in alike if a not in base.attributes]
     return replace(base, attributes=(*base.attributes[:at], rng.choice(others), *base.attributes[at + 1 :]))
 
 
@@ -134,7 +138,7 @@ def _record(kind: Kind, item: Item, brand: str, said: str, asin: str, style: str
     """Return an official record; `style` seeds what the family has in common, `rng` is the item's own."""
     common = random.Random(style)
     words = phrases()
-    uses, other = common.sample(words["uses"], 3), common.choice(kind.said)
+    uses, other = common.sample(words["uses"], 3), common.choice([s for s in kind.said if s != said] or kind.said)
     described = common.sample(words["descriptions"], 3)
     at: dict[str, list[str]] = {place: [] for place in _PLACES}
     for attribute, place in zip(item.attributes, item.places, strict=True):
@@ -177,7 +181,7 @@ def _typo(text: str, rng: random.Random) -> str:
 
 def _surface(value: str, rng: random.Random) -> str:
     fits = [(p, r) for p, r in phrases()["surfaces"] if re.search(p, value)]
-    if not fits or rng.random() < 0.5:
+    if not fits or rng.random() < _AS_LISTED:
         return value
     pattern, other = rng.choice(fits)
     return re.sub(pattern, other, value)
@@ -207,10 +211,11 @@ def _want(
 ) -> dict[str, Any]:
     """Return a person's instruction for a product, as the official file holds it."""
     count = min(rng.choices((1, 2, 3), (0.6, 0.3, 0.1))[0], len(attributes))
-    wanted = tuple(rng.sample(attributes, count))
+    drawn = {a: rng.random() ** (1 / (_OWN if a in kind.own else 1)) for a in attributes}
+    wanted = tuple(sorted(attributes, key=drawn.__getitem__)[-count:][::-1])
     listed = record["customization_options"] or {}
     names = list(listed)
-    chosen = rng.sample(names, rng.randint(1, len(names))) if names and rng.random() < 0.82 else []
+    chosen = rng.sample(names, rng.randint(1, len(names))) if names and rng.random() < _WITH_OPTIONS else []
     options = tuple((n, rng.choice(listed[n])["value"]) for n in names if n in chosen)
     return {
         "asin": record["asin"], "instruction": instruction(kind, wanted, options, rng), "attributes": list(attributes),

@@ -7,8 +7,9 @@ import random
 import sys
 
 import pytest
-from agentgym.envs import Unknown, babyai, make
+from agentgym.envs import Unknown, babyai, babyai_searcher, make
 from agentgym.envs.babyai import ACTIONS, BabyaiEnv, plan
+from agentgym.envs.babyai_searcher import Noun, read_mission
 from agentgym.envs.check import check
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,6 +38,24 @@ def test_the_sentences_follow_the_grammar_of_babyai_text() -> None:
         "You see a blue box 1 step left and 1 step forward",
     ]
     assert info["admissible"] == ("go forward", "turn left", "turn right")
+
+
+@needs_minigrid
+def test_what_is_in_sight_is_what_minigrid_shows() -> None:
+    env, rng = BabyaiEnv(), random.Random(0)
+    for task in env.tasks("train")[:15]:
+        _, info = env.reset(options={"task": task})
+        over = cut = False
+        while not (over or cut):
+            seen, cells = babyai.sight(env._grid)
+            theirs, mask = env._grid.gen_obs_grid()
+            theirs.set(3, 6, seen[3][6])  # where it draws what is carried
+            ours = [[thing and (thing.type, thing.color) for thing in column] for column in seen]
+            assert ours == [
+                [(thing := theirs.get(i, j)) and (thing.type, thing.color) for j in range(7)] for i in range(7)
+            ]
+            assert len(set(cells)) == len(cells) <= mask.sum()
+            *_, over, cut, info = env.step(rng.choice(info["admissible"]))
 
 
 @needs_minigrid
@@ -74,6 +93,51 @@ def test_the_oracle_goes_on_from_wherever_a_student_left_it() -> None:
         won += info["success"]
     assert asked > 40
     assert won >= 0.97 * asked
+
+
+@needs_minigrid
+@pytest.mark.parametrize("strayed", [0, 10])
+def test_the_searcher_finds_its_way_by_the_sentences_and_takes_over(strayed: int) -> None:
+    env, rng = BabyaiEnv(), random.Random(0)
+    won = 0
+    for task in env.tasks("test")[:30]:
+        observation, info = env.reset(options={"task": task})
+        expert, over, cut, t = env.searcher(), False, False, 0
+        expert.begin(info["goal"], observation, info)
+        while not (over or cut):
+            action = rng.choice(ACTIONS) if t < strayed else expert.act()
+            assert t < strayed or action in info["admissible"] or action == "toggle"
+            observation, _, over, cut, info = env.step(action)
+            expert.observe(action, observation, info)
+            t += 1
+        won += info["success"]
+    assert won >= 28
+
+
+@needs_minigrid
+def test_the_searcher_opens_a_locked_door_with_the_key_that_it_finds() -> None:
+    env = BabyaiEnv(level="BabyAI-UnlockLocal-v0", max_steps=200)
+    won = 0
+    for task in env.tasks("test")[:5]:
+        observation, info = env.reset(options={"task": task})
+        expert, over, cut = env.searcher(), False, False
+        expert.begin(info["goal"], observation, info)
+        while not (over or cut):
+            action = expert.act()
+            observation, _, over, cut, info = env.step(action)
+            expert.observe(action, observation, info)
+        won += info["success"]
+    assert won == 5
+
+
+def test_a_mission_is_read_in_the_order_that_it_allows() -> None:
+    aims = read_mission("put the red ball next to a box, then go to a door and pick up the grey object behind you")
+    assert [verb for verb, *_ in aims] == ["put", "go to", "pick up"]
+    assert aims[0][1:] == (Noun("red", "ball", ""), Noun("", "box", ""))
+    assert aims[2][1] == Noun("grey", "object", "behind you")
+    assert [verb for verb, *_ in read_mission("go to a key after you open a door")] == ["open", "go to"]
+    with pytest.raises(ValueError, match="none of BabyAI's forms"):
+        read_mission("be merry")
 
 
 @needs_minigrid
@@ -141,4 +205,4 @@ def test_without_minigrid_one_line_names_the_extra(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_examples_in_the_docstrings_are_true() -> None:
-    assert doctest.testmod(babyai).failed == 0
+    assert doctest.testmod(babyai).failed == doctest.testmod(babyai_searcher).failed == 0

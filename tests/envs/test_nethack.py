@@ -10,6 +10,7 @@ import pytest
 from agentgym.envs import make, nethack
 from agentgym.envs.check import check
 from agentgym.envs.nethack import VIEWS, NethackEnv
+from agentgym.envs.nethack_searcher import NethackSearcher
 
 needs_nle = pytest.mark.usefixtures("nle")
 
@@ -87,6 +88,27 @@ def test_unknown_words_cost_a_step_but_no_time_in_the_dungeon() -> None:
         observation, _, over, cut, info = env.step(text)
         assert (observation, over, info["invalid"]) == (first, False, True)
     assert cut
+
+
+@needs_nle
+def test_the_searcher_reads_its_way_down() -> None:
+    env = NethackEnv(max_steps=1500)
+    deepest = []
+    for task in env.tasks("test")[:4]:
+        observation, info = env.reset(options={"task": task})
+        expert, over, cut = env.searcher(), False, False
+        expert.begin(info["goal"], observation, info)
+        while not (over or cut):
+            action = expert.act()
+            observation, _, over, cut, info = env.step(action)
+            assert not info["invalid"]
+            expert.observe(action, observation, info)
+        deepest.append(round(50 * info["score"]))
+    assert sum(deepest) >= 3 * len(deepest)
+    with pytest.raises(LookupError, match="view='language'"):
+        NethackEnv(view="screen").searcher()
+    with pytest.raises(ValueError, match="view='language'"):
+        NethackSearcher().begin("", "Hello Agent, welcome to NetHack!", {})
 
 
 @needs_nle

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import doctest
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from agentgym.envs import make
+from agentgym.envs import make, textworld_searcher
 from agentgym.envs import textworld as module
 from agentgym.envs.check import check
 from agentgym.envs.textworld import NOTHING, TextworldEnv
+from agentgym.envs.textworld_searcher import read_goal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +59,62 @@ def test_the_oracle_wins_and_a_quest_is_worth_one() -> None:
         assert sum(reward for *_, reward in rows) == pytest.approx(1)
 
 
+def search(env: TextworldEnv, task: str, strayed: int = 0) -> bool:
+    """Play by the searching expert, after some random steps that it only watches."""
+    rng = random.Random(task)
+    observation, info = env.reset(options={"task": task})
+    expert, over = env.searcher(), False
+    expert.begin(info["goal"], observation, info)
+    for t in range(env.max_steps):
+        harmless = [a for a in info["admissible"] if not a.startswith("eat ")]
+        action = rng.choice(harmless) if t < strayed else expert.act()
+        observation, _, over, cut, info = env.step(action)
+        expert.observe(action, observation, info)
+        if over or cut:
+            break
+    return bool(info["success"])
+
+
+@pytest.mark.parametrize("brief", [False, True])
+def test_the_searcher_reads_the_goal_finds_what_it_names_and_takes_over(brief: bool) -> None:
+    env = TextworldEnv(rooms=3, objects=5, quest=4, brief=brief)
+    tasks = env.tasks("test")[:12]
+    assert sum(search(env, task) for task in tasks) >= 11
+    assert sum(search(env, task, strayed=4) for task in tasks) >= 10
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("Then, you can put the red cup into the box within the old attic.", ("insert", "red cup", "box")),
+        (
+            "After putting the cup on the tray, rest the pan on the big shelf inside the attic.",
+            ("put", "pan", "big shelf"),
+        ),
+        ("Toss the cup on the floor of the attic.", ("drop", "cup", "attic")),
+        ("Look and see that the box in the attic is ajar.", ("open", "box")),
+        ("Insert the thin key into the box in the attic to lock it.", ("lock", "thin key", "box")),
+        ("Insert the thin key into the box's lock to unlock it.", ("unlock", "thin key", "box")),
+        ("Make it so that the box is unlocked with the thin key.", ("unlock", "box", "thin key")),
+        ("If you have opened the box, recover the cup from the box in the attic.", ("take", "cup")),
+        ("Make an effort to go to the south.", ("go", "south")),
+    ],
+)
+def test_a_goal_is_read_in_all_its_forms(said: str, meant: tuple[str, ...]) -> None:
+    [(verb, named)] = read_goal(f"Welcome! {said}")
+    named.pop("room" if verb != "drop" else "", None)
+    assert (verb, *named.values()) == meant
+
+
+def test_what_no_searcher_can_read_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="none of TextWorld's forms"):
+        read_goal("Find happiness.")
+    for name in ("game.z8", "game.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(LookupError, match=r"use \.json"):
+        TextworldEnv(data=str(tmp_path)).searcher()
+
+
 def test_a_room_tells_what_is_in_it_and_an_action_changes_the_text(small: TextworldEnv) -> None:
     for task in small.tasks("train")[:6]:
         for action, observation, _ in play(small, task):
@@ -92,6 +150,27 @@ def test_a_lost_quest_has_no_plan(small: TextworldEnv) -> None:
     assert small.privileged().actions
     small._state["lost"] = True
     assert small.privileged().actions == ()
+
+
+def test_what_is_gathered_of_a_state_is_what_textworld_gathers(small: TextworldEnv) -> None:
+    from textworld import EnvInfos
+    from textworld.envs import TextWorldEnv
+
+    rng = random.Random(0)
+    for task in small.tasks("train")[:4]:
+        _, info = small.reset(options={"task": task})
+        theirs = TextWorldEnv(EnvInfos(policy_commands=True))
+        theirs._game, theirs._inform7 = small._game._game, small._game._inform7
+        state = theirs.reset()
+        for _ in range(12):
+            assert info["admissible"] == tuple(state["admissible_commands"])
+            assert (info["goal"], info["success"]) == (state["objective"], state["won"])
+            assert small._policy() == tuple(state["policy_commands"] or ())
+            action = rng.choice(info["admissible"])
+            state, *_ = theirs.step(action)
+            *_, over, _, info = small.step(action)
+            if over:
+                break
 
 
 def test_a_fork_goes_its_own_way(small: TextworldEnv) -> None:
@@ -181,4 +260,4 @@ def test_without_textworld_one_line_says_what_to_install(monkeypatch: pytest.Mon
 
 
 def test_the_examples_in_the_docstrings_are_true() -> None:
-    assert doctest.testmod(module).failed == 0
+    assert doctest.testmod(module).failed == doctest.testmod(textworld_searcher).failed == 0

@@ -362,8 +362,8 @@ def test_attributes_stand_mostly_where_search_does_not_look_and_always_somewhere
 def test_the_catalogue_is_as_hard_as_the_benchmark() -> None:
     """Rule: search the instruction and buy the first. With options: click what the instruction says word for word.
 
-    Page: buy the best of the first page with the right options. Measured at 5,000 products, n = 500 a split, train and
-    test: rule .120 and .122, with options .372 and .392, page .782 and .826 of success and .921 and .923 of reward.
+    Page: buy the best of the first page with the right options. Measured at 5,000 products, n = 1,000 a split, train and
+    test: rule .118 and .116, with options .402 and .368, page .888 and .877 of success and .964 and .960 of reward.
     """
     env = WebShopEnv(train=500, test=500)
     shop = env.shop
@@ -384,7 +384,7 @@ def test_the_catalogue_is_as_hard_as_the_benchmark() -> None:
             scores.append(best)
         assert 0.06 <= np.mean(rule) <= 0.14, split
         assert np.mean(with_options) <= 0.45, split
-        assert np.mean(page) >= 0.75 and np.mean(scores) >= 0.85, split
+        assert np.mean(page) >= 0.85 and np.mean(scores) >= 0.85, split
 
 
 # Experts
@@ -431,7 +431,7 @@ def test_the_first_search_of_the_oracle_is_one_that_a_reader_would_think_of() ->
     for task in env.tasks("test"):
         _, info = env.reset(options={"task": task})
         listed += env.privileged().actions[0] in info["admissible"]
-    assert listed >= 0.9 * len(env.tasks("test"))
+    assert listed >= 0.95 * len(env.tasks("test"))
 
 
 @pytest.mark.parametrize("mode", ["text", "text_rich"])
