@@ -17,7 +17,6 @@ from .guide import Choose, Fill, Intent, Press, Visit, advise, fits, list_of, pa
 from .screen import SIZE
 from .tasks import Template, templates
 
-_LINE = re.compile(r"\[(\d+)\] (\w+)(\*?) (.*)")
 Slots = Mapping[str, Sequence[Any]]
 _SLOT = re.compile(r"\{([\w.]+)\}")
 
@@ -28,16 +27,10 @@ def read_screen(text: str) -> Screen:
     >>> read_screen("[0] title Network\\n[1] switch Wi-Fi: on").elements[1].value
     'on'
     """
-    elements = []
-    for line in text.split("\n"):
-        if m := _LINE.fullmatch(line):
-            words, value = m[4], ""
-            if m[2] in ("edit", "line", "switch", "radio"):
-                words, _, value = words.partition(": ")
-            elements.append(Element(m[2], words, value, focused=bool(m[3])))
-    title = elements[0].text if elements else ""
+    seen = Screen.read(text)
+    title = seen.elements[0].text if seen.elements else ""
     page = "loading" if title == "Loading" else "home" if title == "Home" else page_titled(title) or "dialog"
-    return Screen(page, tuple(elements), "more above" in text.split("\n"), "more below" in text.split("\n"))
+    return seen._replace(page=page)
 
 
 @lru_cache(maxsize=1)
