@@ -147,7 +147,10 @@ class MiniWobBackend:
                 raise BrowserDied(f"the page {kind} did not load within {_LOADING_S:g} s")
             time.sleep(0.005)
         mode = "test" if split == "test" else "train"
-        self._evaluate(_START.format(mode=json.dumps(mode), seed=seed))
+        try:
+            self._evaluate(_START.format(mode=json.dumps(mode), seed=seed))
+        except Refused as why:
+            raise self._broken(why) from None
         self._look()
 
     def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -170,11 +173,14 @@ class MiniWobBackend:
         except Refused:
             return None
 
+    def _broken(self, why: Refused) -> WorldDied:
+        return WorldDied(f"the page {self._kind} broke: {why}")
+
     def _look(self) -> None:
         try:
             self._raw = self._evaluate(_script("observe.js"))
         except Refused as why:
-            raise WorldDied(f"the page {self._kind} broke: {why}") from None
+            raise self._broken(why) from None
         elements = tuple(
             Element(
                 kind, plain(text, _LONGEST), plain(value, _LONGEST), (box[0], box[1], box[2], box[3]),
@@ -198,7 +204,7 @@ class MiniWobBackend:
         try:
             known = self._perform(event)
         except Refused as why:
-            raise WorldDied(f"the page {self._kind} broke: {why}") from None
+            raise self._broken(why) from None
         if known:
             self._look()
         return known

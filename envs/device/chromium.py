@@ -100,6 +100,8 @@ class Chromium:
 
     def say(self, method: str, page: str = "", **parameters: Any) -> int:
         """Send a command, to a page where one is named, and return its number."""
+        if not self._ending.alive:  # the pipe's numbers may be another file's by now
+            raise BrowserDied("Chromium is gone")
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
         if page:
@@ -141,13 +143,15 @@ class Chromium:
 
     def _read(self, deadline: float) -> bool:
         """Take in what the browser says; False where it says nothing until the deadline."""
+        if not self._ending.alive:
+            raise BrowserDied("Chromium is gone")
         try:
             with selectors.DefaultSelector() as waiting:
                 waiting.register(self._in, selectors.EVENT_READ)
                 if not waiting.select(max(0.0, deadline - time.monotonic())):
                     return False
                 part = os.read(self._in, 1 << 20)
-        except (OSError, ValueError):  # the pipe was closed on this side
+        except OSError:
             part = b""
         if not part:
             raise self._death()
