@@ -29,6 +29,17 @@ def choice(name: str, value: str, legal: Sequence[str]) -> str:
     return value
 
 
+def at_least(name: str, value: int, least: int) -> int:
+    """Return a setting's value that is no less than the least.
+
+    Raises:
+        ValueError: it is less.
+    """
+    if value < least:
+        raise ValueError(f"{name}={value}: needs at least {least}")
+    return value
+
+
 def unknown(what: str, name: str, legal: Iterable[str]) -> Unknown:
     """Return the error for an unknown name, with the nearest legal one first.
 

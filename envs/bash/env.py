@@ -11,13 +11,14 @@ from typing import cast
 from gymnasium import spaces
 
 from .. import ids
-from ..core import CHARSET, SPLITS, Info, Privileged, TextEnv
-from ..errors import choice
+from ..core import CHARSET, SPLITS, Info, Privileged, Searcher, TextEnv
+from ..errors import at_least, choice
 from ..plain import plain
 from . import generate, load
 from .generate import KINDS, ROOT, Task
 from .reward import reward
 from .sandbox import Sandbox, require
+from .searcher import BashSearcher
 from .tree import Change, Tree, changes
 
 SOURCES = ("generated", "nl2bash")
@@ -66,15 +67,11 @@ class BashEnv(TextEnv):
         max_steps: int = 10,
     ) -> None:
         super().__init__(max_steps=max_steps)
-        if tasks_seed < 0:
-            raise ValueError(f"tasks_seed={tasks_seed}: needs 0 or more")
-        if seconds < 1:
-            raise ValueError(f"seconds={seconds}: needs at least 1")
         choice("source", source, SOURCES)
         require()
         self.source = source
         self._loaded = None if source == "generated" else load.load(data)
-        self.tasks_seed, self.seconds = tasks_seed, seconds
+        self.tasks_seed, self.seconds = at_least("tasks_seed", tasks_seed, 0), at_least("seconds", seconds, 1)
         self.action_space = spaces.Text(max_length=_LONGEST, min_length=0, charset=CHARSET)
         self._sizes = {"train": train, "valid": valid, "test": test}
         self._sandbox: Sandbox | None = None
@@ -180,6 +177,12 @@ class BashEnv(TextEnv):
         made, printed = self._tried(tree) if changes(task.tree, tree) else (gold, said)
         leads = reward(made, gold, printed, said) == 1.0
         return Privileged(facts, (task.gold, "submit") if leads else (), distance=2 if leads else None)
+
+    def searcher(self) -> Searcher:
+        """Return the searching expert, which knows how generated tasks are worded."""
+        if self._loaded is not None:
+            raise LookupError("source='nl2bash' has no searching expert: use source='generated'")
+        return BashSearcher()
 
     def snapshot(self) -> object:
         """Return the state: the files, the folder and the last output."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from ..core import Searcher
-from ..errors import choice
+from ..errors import at_least, choice
 from . import behaviour
 from . import noise as noises
 from .core import DeviceBackend, Screen
@@ -74,8 +74,7 @@ class DeviceEnv(ScreenEnv):
         for name, value, legal in (("noise", noise, NOISES), ("finish", finish, FINISHES)):
             choice(name, value, legal)
         for name, seed in (("noise_seed", noise_seed), ("tasks_seed", tasks_seed)):
-            if seed < 0:
-                raise ValueError(f"{name}={seed}: needs 0 or more")
+            at_least(name, seed, 0)
         self._seeds = (tasks_seed, noise, noise_seed)
         sizes = {"train": train, "valid": valid, "test": test}
         phone = Phone([int(x[1]) for x in levels], sizes, noise, noise_seed, tasks_seed)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..core import Info
+from ..plain import backwards
 from .apps import Button, Page, book
 from .core import Element, Event, Screen
 from .grammar import parse, short
@@ -39,15 +40,11 @@ def _patterns() -> tuple[tuple[re.Pattern[str], Template], ...]:
     for template in templates().values():
         flips = [book().settings[s] for s in template.flip]
         legal = {"label": [v[0] for v in flips], "value": [o for v in flips for o in v[1:]]}
-        seen: set[str] = set()
-        pattern = ""
-        for i, part in enumerate(_SLOT.split(template.goal)):
-            group = part.replace(".", "__")
-            words = "|".join(map(re.escape, legal.get(part, ()))) or '[^"]+?'
-            pattern += re.escape(part) if i % 2 == 0 else f"(?P={group})" if group in seen else f"(?P<{group}>{words})"
-            if i % 2:
-                seen.add(group)
-        out.append((re.compile(pattern), template))
+
+        def inner(slot: str, legal: Mapping[str, Sequence[str]] = legal) -> str:
+            return "|".join(map(re.escape, legal.get(slot, ()))) or '[^"]+?'
+
+        out.append((backwards(template.goal, inner), template))
     return tuple(out)
 
 

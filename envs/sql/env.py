@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from .. import ids
 from ..core import CHARSET, SPLITS, Info, Privileged, Searcher, TextEnv
-from ..errors import choice
+from ..errors import at_least, choice
 from ..plain import plain
 from . import generate, load
 from .database import Database, Result
@@ -74,12 +74,8 @@ class SqlEnv(TextEnv):
         max_steps: int = 10,
     ) -> None:
         super().__init__(max_steps=max_steps)
-        if rows < 1:
-            raise ValueError(f"rows={rows}: needs at least 1")
-        if questions_seed < 0:
-            raise ValueError(f"questions_seed={questions_seed}: needs 0 or more")
         self.questions = choice("questions", questions, QUESTIONS)
-        self.rows, self.questions_seed = rows, questions_seed
+        self.rows, self.questions_seed = at_least("rows", rows, 1), at_least("questions_seed", questions_seed, 0)
         self.action_space = spaces.Text(max_length=2048, min_length=0, charset=CHARSET)
         self._sizes = {"train": train, "valid": valid, "test": test}
         self._loaded = None if questions == "generated" else load.load(questions, data)
