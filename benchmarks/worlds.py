@@ -1,7 +1,7 @@
 """Measure scripted agents and speed in every world, and write docs/worlds.md from what was found.
 
     python benchmarks/worlds.py           runs both, some minutes, into benchmarks/results/{agents,speed}.json
-    python benchmarks/worlds.py agents    one of them; the other is `speed`
+    python benchmarks/worlds.py agents    one of them; the other is `speed`; with --worlds NAME... those worlds only
     python benchmarks/worlds.py page      writes only the page again, from the results that lie there
 
 The same rows come from `agentgym bench worlds` and `agentgym bench envs`. Peers are measured where they are installed.
@@ -24,8 +24,8 @@ PARTS = ("agents", "speed")
 AGENTS = ("oracle", "searcher", "random")
 
 
-def run(what: str, seed: int, episodes: int) -> dict[str, Any]:
-    """Return what a table holds, and where it was found."""
+def run(what: str, seed: int, episodes: int, worlds: list[str] | None = None) -> dict[str, Any]:
+    """Return what a table holds, and where it was found; of some worlds' scripted agents, where these are named."""
     from agentgym.training.bench import measure
     from agentgym.training.worlds import table
 
@@ -39,8 +39,23 @@ def run(what: str, seed: int, episodes: int) -> dict[str, Any]:
     }  # fmt: skip
     if what == "speed":
         return found | {"rows": measure("envs", say)}
-    rows, left_out = table(say, episodes, seed)
-    return found | {"episodes": episodes, "rows": rows, "left_out": left_out}
+    rows, left_out = table(say, episodes, seed, worlds)
+    found |= {"episodes": episodes, "rows": rows, "left_out": left_out}
+    return found if worlds is None else renewed(json.loads((RESULTS / "agents.json").read_text()), found, worlds)
+
+
+def renewed(old: dict[str, Any], new: dict[str, Any], worlds: list[str]) -> dict[str, Any]:
+    """Return older results with some worlds measured anew, and where those were found."""
+    rows = [r for r in old["rows"] if r["env"] not in worlds] + new["rows"]
+    left_out = {w: why for w, why in old["left_out"].items() if w not in worlds} | new["left_out"]
+    kept = [
+        r | {"worlds": left} for r in old.get("renewed", []) if (left := [w for w in r["worlds"] if w not in worlds])
+    ]
+    source = {"command": f"{new['command']} --worlds {' '.join(worlds)}", "worlds": worlds}
+    return old | {
+        "rows": sorted(rows, key=lambda r: r["env"]), "left_out": dict(sorted(left_out.items())),
+        "renewed": [*kept, source | {k: new[k] for k in ("seed", "date", "commit", "episodes")}],
+    }  # fmt: skip
 
 
 def lines(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
@@ -87,7 +102,11 @@ def page(found: dict[str, Any], timed: dict[str, Any], fuzzed: dict[str, Any]) -
         "## Scripted agents", "",
         f"Success on `test` with 95 % Wilson intervals; a score beside it where episodes can be won in part. "
         f"`{found['command']}`, {told.format(**found)}; `agentgym bench worlds` makes the same rows. The oracle is "
-        "privileged, the searcher knows what a player knows, random draws from the listed actions.", "",
+        "privileged, the searcher knows what a player knows, random draws from the listed actions."
+        + "".join(
+            f" {', '.join(f'`{w}`' for w in r['worlds'])}: `{r['command']}`, {told.format(**r)}."
+            for r in found.get("renewed", [])
+        ), "",
         *lines(
             ["world", "n", *AGENTS],
             (
@@ -121,11 +140,15 @@ def main() -> int:
     parser.add_argument("what", nargs="?", choices=[*PARTS, "page", "all"], default="all")
     parser.add_argument("--episodes", type=int, default=100, help="of each world and agent, at most")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--worlds", nargs="+", help="of `agents`: measure these, and keep the others' rows")
     parser.add_argument("--print", action="store_true", help="print the page instead of writing it")
     args = parser.parse_args()
+    if args.worlds and args.what != "agents":
+        parser.error("--worlds goes with `agents` alone")
     for what in PARTS:
         if args.what in (what, "all"):
-            (RESULTS / f"{what}.json").write_text(json.dumps(run(what, args.seed, args.episodes), indent=1) + "\n")
+            found = run(what, args.seed, args.episodes, args.worlds)
+            (RESULTS / f"{what}.json").write_text(json.dumps(found, indent=1) + "\n")
     text = page(*(json.loads((RESULTS / f"{name}.json").read_text()) for name in (*PARTS, "fuzz")))
     if args.print:
         print(text, end="")
