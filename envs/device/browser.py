@@ -295,7 +295,8 @@ class MiniWobBackend:
         """
         hidden = tuple((plain(text, _LONGEST), at) for text, at in self._raw["hidden"])
         seen = Seen(str(self._raw["goal"]), self._screen, hidden)
-        facts = tuple(f'"{text}" is behind [{at}] {self._screen.elements[at].text}' for text, at in hidden if at >= 0)
+        shown = self._screen.elements
+        facts = tuple(f'"{text}" is behind [{at}] {shown[at].text}' for text, at in hidden if 0 <= at < len(shown))
         return Privileged(facts, () if self._raw["over"] else solve(self._kind, seen))
 
     def save(self) -> object:

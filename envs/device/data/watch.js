@@ -1,4 +1,4 @@
-// Before a page's own scripts: count who listens to the mouse, and let nothing move by itself.
+// Before a page's own scripts: count who listens to the mouse, let nothing move by itself, and let nothing leave the page.
 (() => {
   const heard = new Set(["click", "mousedown", "mouseup", "pointerdown"]);
   const count = (name, by) => {
@@ -10,6 +10,15 @@
   };
   count("addEventListener", 1);
   count("removeEventListener", -1);
+  addEventListener("submit", (event) => event.preventDefault(), true);
+  addEventListener("click", (event) => {
+    const link = event.target.closest && event.target.closest("a[href]");
+    if (link && !link.getAttribute("href").startsWith("#")) event.preventDefault();
+  }, true);
+  window.alert = () => {};
+  window.confirm = () => true;
+  window.prompt = () => null;
+  window.open = () => null;
   document.addEventListener("DOMContentLoaded", () => {
     const still = document.createElement("style");
     still.textContent = "* { transition: none !important; animation: none !important; caret-color: transparent !important }";
