@@ -176,11 +176,12 @@ def _movie(seen: Seen) -> Actions:
 def _number(seen: Seen) -> Actions:
     shown = next(e.text for _, e in seen.all("text"))
     bound = int(_part(r"than (\d+)", seen.goal) or 0)
-    fits = {
+    fits: dict[str, Callable[[int], bool]] = {
         "less": lambda n: n < bound, "greater": lambda n: n > bound, "odd": lambda n: n % 2 == 1,
         "even": lambda n: n % 2 == 0,
-    }[_part(r"(less|greater|odd|even)", seen.goal)]  # fmt: skip
-    return _click(seen.find("Submit" if shown.isdigit() and fits(int(shown)) else "Generate"))
+    }  # fmt: skip
+    right = fits[_part(r"(less|greater|odd|even)", seen.goal)]
+    return _click(seen.find("Submit" if shown.isdigit() and right(int(shown)) else "Generate"))
 
 
 def _tweet(seen: Seen) -> Actions:
