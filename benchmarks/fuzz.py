@@ -20,7 +20,8 @@ from agentgym.envs import listing, make
 from agentgym.envs.fuzz import fuzz
 
 SHARE = {
-    "bash": 0.001,
+    "bash": 0.01,
+    "miniwob": 0.002,
     "nethack": 0.02,
     "textworld": 0.005,
     "babyai": 0.02,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from string import Formatter
+
 from .core import CHARSET
 
 _LEGAL = frozenset(CHARSET)
@@ -19,3 +23,21 @@ def plain(text: str, limit: int) -> str:
     if len(clean) <= limit:
         return clean
     return f"{clean[: max(0, limit - 30)]} ... [{len(clean):,} characters in all]"
+
+
+def backwards(template: str, legal: Callable[[str], str] = lambda slot: ".+?") -> re.Pattern[str]:
+    """Return the pattern that reads a format string's slots back from a text made by it; a dot in a name becomes `__`.
+
+    legal: gives what a slot may say, as a regular expression.
+
+    >>> backwards("Move {a.name} to {b}, not to {a.name}.").fullmatch("Move x to y z, not to x.").groupdict()
+    {'a__name': 'x', 'b': 'y z'}
+    """
+    pattern, seen = "", set[str]()
+    for literal, slot, _, _ in Formatter().parse(template):
+        pattern += re.escape(literal)
+        if slot:
+            group = slot.replace(".", "__")
+            pattern += f"(?P={group})" if group in seen else f"(?P<{group}>{legal(slot)})"
+            seen.add(group)
+    return re.compile(pattern)

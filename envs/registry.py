@@ -47,6 +47,12 @@ _SPECS: dict[str, Spec] = {
     "reasoning": Spec("reasoning", ".reasoning:ReasoningEnv", "problems with a verifier and feedback, in k attempts"),
     "webshop": Spec("webshop", ".webshop:WebShopEnv", "shopping by instruction: search, compare, choose options, buy"),
     "device": Spec("device", ".device:DeviceEnv", "a phone with thirteen apps: settings, forms, search, questions"),
+    "miniwob": Spec(
+        "miniwob",
+        ".device.miniwob:MiniWobEnv",
+        "MiniWoB++ in a real Chromium: small tasks on web pages",
+        extra="browser",
+    ),
     "overcooked": Spec("overcooked", ".overcooked:OvercookedEnv", "cooks share a kitchen and deliver soups", 2),
     "roco-sweep": Spec("roco-sweep", ".roco:SweepEnv", "a dustpan and a broom clear a floor together", 2),
     "roco-sandwich": Spec("roco-sandwich", ".roco:SandwichEnv", "two arms stack a sandwich, one PUT at a time", 2),

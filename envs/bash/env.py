@@ -11,16 +11,18 @@ from typing import cast
 from gymnasium import spaces
 
 from .. import ids
-from ..core import CHARSET, Info, Privileged, TextEnv
-from ..errors import at_least
+from ..core import CHARSET, SPLITS, Info, Privileged, Searcher, TextEnv
+from ..errors import at_least, choice
 from ..plain import plain
-from . import generate
+from . import generate, load
 from .generate import KINDS, ROOT, Task
 from .reward import reward
 from .sandbox import Sandbox, require
+from .searcher import BashSearcher
 from .tree import Change, Tree, changes
 
-_LINE = "Your task is to work in bash on the files under /testbed, then submit."
+SOURCES = ("generated", "nl2bash")
+_LINE = "Your task is to work in bash on the files under {root}, then submit."
 _LONGEST = 4096
 _UNPARSED = re.compile(r"^bash: (eval: )?line \d+: (syntax error|unexpected EOF)", re.MULTILINE)
 
@@ -45,7 +47,9 @@ class BashEnv(TextEnv):
     >>> make("test", 0).text
     'Print how many .md files there are in /testbed/domes and all folders below it.'
 
-    tasks_seed: of the generated tasks. seconds: the time of one command. train, valid, test: how many tasks a split lists.
+    source: `generated`, or `nl2bash`: InterCode's 200 tasks from its files under the folder `data`; commands begin in the
+    folder that holds their files, where InterCode's begin in /, which cannot be written here. tasks_seed: of the generated
+    tasks. seconds: the time of one command. train, valid, test: how many generated tasks a split lists.
     """
 
     summary = "files found, read and changed by shell commands in a sandbox, after InterCode; 10 steps"
@@ -53,6 +57,8 @@ class BashEnv(TextEnv):
     def __init__(
         self,
         *,
+        source: str = "generated",
+        data: str | None = None,
         tasks_seed: int = 0,
         seconds: int = 10,
         train: int = generate.SIZES["train"],
@@ -61,10 +67,12 @@ class BashEnv(TextEnv):
         max_steps: int = 10,
     ) -> None:
         super().__init__(max_steps=max_steps)
-        if tasks_seed < 0:
-            raise ValueError(f"tasks_seed={tasks_seed}: needs 0 or more")
+        choice("source", source, SOURCES)
+        at_least(0, tasks_seed=tasks_seed)
         at_least(1, seconds=seconds)
         require()
+        self.source = source
+        self._loaded = None if source == "generated" else load.load(data)
         self.tasks_seed, self.seconds = tasks_seed, seconds
         self.action_space = spaces.Text(max_length=_LONGEST, min_length=0, charset=CHARSET)
         self._sizes = {"train": train, "valid": valid, "test": test}
@@ -75,25 +83,37 @@ class BashEnv(TextEnv):
         self._folder, self._output, self._submitted = ROOT, "", False
 
     def tasks(self, split: str) -> list[str]:
-        """Return a split's ids, such as `test/00003-edit`."""
+        """Return a split's ids: `test/00003-edit` for generated tasks, `test/fs3-00012` for loaded ones."""
+        if self._loaded is not None:
+            return list(self._loaded.rows[choice("split", split, SPLITS)])
         return ids.listed(split, self._sizes, KINDS)
 
     def split_hash(self, split: str) -> str:
         """Return a short hash of a split's tasks; tasks of another seed have another."""
         base = super().split_hash(split)
-        return hashlib.sha256(f"{base} {self.tasks_seed}".encode()).hexdigest()[:12] if self.tasks_seed else base
+        if self._loaded is not None or self.tasks_seed == 0:
+            return base
+        return hashlib.sha256(f"{base} {self.tasks_seed}".encode()).hexdigest()[:12]
 
     def _begin(self, task: str) -> tuple[str, Info]:
-        self._task, self._id = generate.make(*ids.read(task, KINDS), self.tasks_seed), task
-        self._folder, self._output, self._submitted = ROOT, "", False
+        if self._loaded is not None:
+            self._task = self._loaded.task(task)
+        else:
+            self._task = generate.make(*ids.read(task, KINDS), self.tasks_seed)
+        self._id, self._folder, self._output, self._submitted = task, self._task.root, "", False
         self._set(self._task.tree)
-        return f"{_LINE}\nTask: {self._task.text}", self._info(0.0)
+        return f"{_LINE.format(root=self._task.root)}\nTask: {self._asked()}", self._info(0.0)
+
+    def _asked(self) -> str:
+        return plain(self._now().text, 2000)
 
     def _set(self, tree: Tree) -> None:
-        if self._sandbox is None:
-            self._sandbox = Sandbox(tree, self.seconds)
-        else:
+        root = self._now().root
+        if self._sandbox is not None and self._sandbox.root == root:
             self._sandbox.reset(tree)
+        else:
+            self.close()
+            self._sandbox = Sandbox(tree, self.seconds, root)
 
     def _act(self, action: str) -> tuple[str, float, bool, Info]:
         command = action.strip()
@@ -120,9 +140,9 @@ class BashEnv(TextEnv):
 
     def _tried(self, tree: Tree) -> tuple[Mapping[str, Change], str]:
         """Return what has changed since the start and what is printed if the gold command runs on a tree."""
-        sandbox = Sandbox(tree, self.seconds)
+        sandbox = Sandbox(tree, self.seconds, self._now().root)
         try:
-            done = sandbox.run(self._now().gold, ROOT)
+            done = sandbox.run(self._now().gold, self._now().root)
             return changes(self._now().tree, sandbox.tree), done.output
         finally:
             sandbox.close()
@@ -133,7 +153,7 @@ class BashEnv(TextEnv):
     def _info(self, earned: float, invalid: bool = False) -> Info:
         task = self._now()
         return Info(
-            goal=task.text, admissible=None, success=earned == 1.0, score=earned, task=self._id, kind=task.kind,
+            goal=self._asked(), admissible=None, success=earned == 1.0, score=earned, task=self._id, kind=task.kind,
             invalid=invalid,
         )  # fmt: skip
 
@@ -159,6 +179,12 @@ class BashEnv(TextEnv):
         made, printed = self._tried(tree) if changes(task.tree, tree) else (gold, said)
         leads = reward(made, gold, printed, said) == 1.0
         return Privileged(facts, (task.gold, "submit") if leads else (), distance=2 if leads else None)
+
+    def searcher(self) -> Searcher:
+        """Return the searching expert, which knows how generated tasks are worded."""
+        if self._loaded is not None:
+            raise LookupError("source='nl2bash' has no searching expert: use source='generated'")
+        return BashSearcher()
 
     def snapshot(self) -> object:
         """Return the state: the files, the folder and the last output."""

@@ -25,12 +25,13 @@ _COLUMNS = ("name", "group", "amount")
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task in words, the command that does it, its kind, and the files at the start."""
+    """A task in words, the command that does it, its kind, the files at the start and where they lie."""
 
     text: str
     gold: str
     kind: str
     tree: dict[str, Entry]
+    root: str = ROOT
 
 
 @lru_cache(maxsize=2)

@@ -1,7 +1,7 @@
 """Commands inside bubblewrap, or not at all.
 
 The root is private and read-only: the system's programs and nothing else of the machine. There is no network, no other
-process, no privilege, no new name space. Only the work tree, bound at /testbed, and a small /tmp of each command's own
+process, no privilege, no new name space. Only the work tree, bound at /testbed unless told otherwise, and a small /tmp of each command's own
 can be written. Process limits count by user name space, which needs Linux 5.14.
 """
 
@@ -29,7 +29,7 @@ _GRACE_S = 10.0
 _BASE = (
     "--unshare-all", "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL",
     "--die-with-parent", "--new-session", "--hostname", "testbed", "--clearenv", "--setenv", "PATH", "/usr/bin:/bin",
-    "--setenv", "HOME", ROOT, "--setenv", "LANG", "C.UTF-8", "--setenv", "TZ", "UTC", "--ro-bind", "/usr", "/usr",
+    "--setenv", "LANG", "C.UTF-8", "--setenv", "TZ", "UTC", "--ro-bind", "/usr", "/usr",
 )  # fmt: skip
 _END = ("--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev", "--size", "1048576", "--tmpfs", "/tmp")
 
@@ -91,10 +91,10 @@ def require() -> None:
 
 
 class Sandbox:
-    """A work tree in a temporary folder, and the commands that run on it."""
+    """A work tree in a temporary folder, and the commands that run on it, which see it at `root`."""
 
-    def __init__(self, tree: Tree, seconds: int = 10) -> None:
-        self._seconds = seconds
+    def __init__(self, tree: Tree, seconds: int = 10, root: str = ROOT) -> None:
+        self._seconds, self.root = seconds, root
         self._owner = NOBODY if os.geteuid() == 0 else None
         self._fill(tree)
 
@@ -144,13 +144,14 @@ class Sandbox:
             return Outcome(text, code, folder, f"{why}; the files are as they were before")
         self.tree = after
         last = left.splitlines()[-1] if left else ""
-        return Outcome(text, code, last if last.startswith(ROOT) else folder)
+        return Outcome(text, code, last if last.startswith(self.root) else folder)
 
     def _spawn(self, command: str, folder: str, output: int, place: int) -> tuple[int, str | None]:
         limits = _LIMITS.format(seconds=self._seconds + 1)
         script = f'{limits}; cd -- "$1" 2>/dev/null; trap \'pwd -P >&{place}\' EXIT; eval "$2"'
         arguments = (
-            _bwrap(), *_BASE, *_system(), *_END, "--bind", str(self._folder), ROOT, "--remount-ro", "/", "--chdir", ROOT,
+            _bwrap(), *_BASE, *_system(), *_END, "--bind", str(self._folder), self.root, "--remount-ro", "/",
+            "--chdir", self.root, "--setenv", "HOME", self.root,
             "timeout", "-s", "KILL", str(self._seconds), "bash", "-c", script, "bash", folder, command,
         )  # fmt: skip
         process = subprocess.Popen(

@@ -100,7 +100,7 @@ def read(root: Path, now: int = EPOCH) -> dict[str, Entry]:
 
 def _entry(path: Path, found: os.stat_result, now: int) -> Entry:
     time = int(found.st_mtime)
-    if not EPOCH <= time < _PRESENT:
+    if not 0 <= time < _PRESENT:
         time = now
         os.utime(path, (now, now), follow_symlinks=False)
     if stat.S_ISLNK(found.st_mode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
@@ -15,12 +16,15 @@ Kind = Literal[
     "tap", "hold", "type", "scroll", "back", "home", "enter", "open", "wait", "done", "infeasible", "answer"
 ]  # fmt: skip
 DIRECTIONS = ("up", "down", "left", "right")
+VALUED = ("edit", "line", "switch", "radio", "checkbox", "option", "tab")
+_LINE = re.compile(r"\[(\d+)\] (\w+)(\*?) (.*)")
 CLAIMS = ("done", "infeasible", "answer")
 
 
 class Element(NamedTuple):
-    """A thing on the screen: its kind ("button", "edit", "switch", "radio", "item", "line", "title"), what it says, its
-    box in pixels (left, top, right, bottom), and what the device does when it is tapped (empty: nothing)."""
+    """A thing on the screen: its kind ("button", "edit", "switch", "radio", "item", "line", "title"; a browser's also
+    "checkbox", "option", "tab", "text", or the name of what it is in HTML), what it says, its box in pixels (left, top, right, bottom), and what the
+    device does when it is tapped (empty: nothing)."""
 
     kind: str
     text: str
@@ -53,9 +57,7 @@ class Screen(NamedTuple):
         more below
         """
         lines = [
-            f"[{i}] {kind}{'*' if focused else ''} {text}: {value}"
-            if kind in ("edit", "line", "switch", "radio")
-            else f"[{i}] {kind} {text}"
+            f"[{i}] {kind}{'*' if focused else ''} {text}: {value}" if kind in VALUED else f"[{i}] {kind} {text}"
             for i, (kind, text, value, _, _, focused) in enumerate(self.elements)
         ]
         if self.above:
@@ -63,6 +65,22 @@ class Screen(NamedTuple):
         if self.below:
             lines.append("more below")
         return "\n".join(lines)
+
+    @classmethod
+    def read(cls, text: str, page: str = "") -> Screen:
+        """Return the screen that lines show: inverse of `text`, but for boxes and acts.
+
+        >>> Screen.read("[0] title Network\\n[1] switch Wi-Fi: on").elements[1].value
+        'on'
+        """
+        elements = []
+        for line in text.split("\n"):
+            if m := _LINE.fullmatch(line):
+                words, value = m[4], ""
+                if m[2] in VALUED:
+                    words, _, value = words.partition(": ")
+                elements.append(Element(m[2], words, value, focused=bool(m[3])))
+        return cls(page, tuple(elements), "more above" in text.split("\n"), "more below" in text.split("\n"))
 
     def at(self, x: int, y: int) -> int:
         """Return the index of the topmost element around a pixel, -1 where there is none."""
@@ -92,11 +110,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a task stands: won or not, the share of the wanted changes that are made, and what was changed unasked."""
+    """How a task stands: won or not, the share of the wanted changes that are made, what was changed unasked, and
+    whether the device itself ended the episode."""
 
     success: bool
     score: float
     damage: tuple[str, ...] = ()
+    over: bool = False
 
 
 class DeviceBackend(Protocol):

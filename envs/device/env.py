@@ -7,28 +7,22 @@ import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import cast
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..core import Info, Privileged, Searcher, TextEnv
-from ..errors import choice
+from ..core import Searcher
+from ..errors import at_least, choice
 from . import behaviour
 from . import noise as noises
-from .core import CLAIMS, DeviceBackend, Screen, Verdict
-from .grammar import parse
+from .core import DeviceBackend, Screen
 from .phone import Phone
 from .searcher import DeviceSearcher
 from .tasks import LEVELS
+from .world import ScreenEnv, clicks, typing
 
 NOISES = ("ladder", *noises.LEVELS)
 FINISHES = ("state", "status")
-NOTHING = "Nothing happens.\n"
-_QUOTED = re.compile(r'"([^"\n]+)"')
 
 
-class DeviceEnv(TextEnv):
+class DeviceEnv(ScreenEnv):
     """Tasks on a phone: settings, forms, search, two apps at once, interruptions, and what cannot be done.
 
     Observation: the screen as one line an element, `[3] switch Wi-Fi: on`, and "more above", "more below"; after an
@@ -73,7 +67,6 @@ class DeviceEnv(TextEnv):
         backend: DeviceBackend | None = None,
         max_steps: int = 40,
     ) -> None:
-        super().__init__(max_steps=max_steps)
         levels = LEVELS if level == "all" else tuple(level.replace(" ", "").split(","))
         for one in levels:
             if one not in LEVELS:
@@ -81,66 +74,20 @@ class DeviceEnv(TextEnv):
         for name, value, legal in (("noise", noise, NOISES), ("finish", finish, FINISHES)):
             choice(name, value, legal)
         for name, seed in (("noise_seed", noise_seed), ("tasks_seed", tasks_seed)):
-            if seed < 0:
-                raise ValueError(f"{name}={seed}: needs 0 or more")
-        self.finish = finish
+            at_least(name, seed, 0)
         self._seeds = (tasks_seed, noise, noise_seed)
         sizes = {"train": train, "valid": valid, "test": test}
         phone = Phone([int(x[1]) for x in levels], sizes, noise, noise_seed, tasks_seed)
-        self.backend: DeviceBackend = phone if backend is None else backend
-        self._task = self._goal = ""
-        self._quoted: tuple[str, ...] = ()
+        super().__init__(phone if backend is None else backend, finish=finish, max_steps=max_steps)
 
-    def tasks(self, split: str) -> Sequence[str]:
-        """Return a split's ids, such as `test/00003-L3-edit_contact`."""
-        return self.backend.tasks(split)
-
-    def _begin(self, task: str) -> tuple[str, Info]:
-        self._goal = self.backend.begin(task)
-        self._task = task
-        self._quoted = tuple(dict.fromkeys(_QUOTED.findall(self._goal)))
-        screen = self.backend.screen()
-        return screen.text(), self._info(screen, self.backend.verdict(), won=False, over=False)
-
-    def _act(self, action: str) -> tuple[str, float, bool, Info]:
-        before = self.backend.screen()
-        event = parse(action, self.backend.size)
-        known = event is not None and self.backend.perform(event)
-        screen = self.backend.screen()
-        verdict = self.backend.verdict()
-        claimed = event is not None and event.kind in CLAIMS
-        over = claimed or (verdict.success and self.finish == "state")
-        info = self._info(screen, verdict, won=verdict.success and over, over=over)
-        info["invalid"] = not known
-        cast("dict[str, object]", info)["changed"] = screen is not before and screen != before
-        text = screen.text()
-        return (text if known else NOTHING + text), float(over and verdict.success), over, info
-
-    def _info(self, screen: Screen, verdict: Verdict, won: bool, over: bool) -> Info:
-        score = verdict.score if won or not verdict.success else 0.99
-        info = Info(
-            goal=self._goal, admissible=self._admissible(screen), success=won, score=score, task=self._task,
-            kind=_kind(self._task), invalid=False,
-        )  # fmt: skip
-        cast("dict[str, object]", info).update(changed=False, damage=verdict.damage if over else ())
-        return info
+    def kind_of(self, task: str) -> str:
+        """Return the level of a task of the phone."""
+        return _kind(task)
 
     def _admissible(self, screen: Screen) -> tuple[str, ...]:
         clip = self.backend.clipboard()
         texts = (*self._quoted, clip) if clip and clip not in self._quoted else self._quoted
         return admissible(screen, texts, self.backend.apps, self._goal.endswith("?"))
-
-    def verdict(self) -> Verdict:
-        """Return how the task stands, with the damage so far: for judges, not for agents."""
-        return self.backend.verdict()
-
-    def pixels(self) -> NDArray[np.uint8]:
-        """Return a screenshot, shape (height, width, 3)."""
-        return self.backend.pixels()
-
-    def privileged(self) -> Privileged:
-        """Return the changes still wanted and a plan from the current state."""
-        return self.backend.privileged()
 
     def searcher(self) -> Searcher:
         """Return the searching expert, who reads goals that the phone's templates have written."""
@@ -157,30 +104,11 @@ class DeviceEnv(TextEnv):
             return base
         return hashlib.sha256(f"{base} {self._seeds}".encode()).hexdigest()[:12]
 
-    def snapshot(self) -> object:
-        """Return an exact copy of the state."""
-        return self.backend.save(), self._t, self._open, self._last, self._task, self._goal, self._quoted
-
-    def restore(self, snapshot: object) -> None:
-        """Return to a snapshot."""
-        saved = cast("tuple[object, int, bool, str, str, str, tuple[str, ...]]", snapshot)
-        self.backend.load(saved[0])
-        _, self._t, self._open, self._last, self._task, self._goal, self._quoted = saved
-
-    def close(self) -> None:
-        """Close the device."""
-        self.backend.close()
-
 
 @lru_cache(maxsize=1024)
 def _kind(task: str) -> str:
     m = re.search(r"-(L\d)-", task)
     return m[1] if m else "device"
-
-
-@lru_cache(maxsize=8192)
-def _typing(index: int, texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"type {index} {json.dumps(t, ensure_ascii=False)}" for t in texts)
 
 
 @lru_cache(maxsize=64)
@@ -193,12 +121,10 @@ def admissible(screen: Screen, texts: tuple[str, ...], apps: tuple[str, ...], qu
     """Return the actions that do something on a screen, sorted; typing is listed with the given texts only."""
     if screen.page == "loading":
         return ("done", "infeasible", "wait")
-    out = list(_always(apps, screen.page == "home"))
-    for i, (kind, _, value, _, act, focused) in enumerate(screen.elements):
-        if act:
-            out.append(_CLICK[i] if i < len(_CLICK) else f"click {i}")
+    out = [*_always(apps, screen.page == "home"), *clicks(screen)]
+    for i, (kind, _, value, _, _, focused) in enumerate(screen.elements):
         if kind == "edit":
-            out.extend(_typing(i, texts))
+            out.extend(typing(i, texts))
             if focused:
                 out.append("enter")
         elif kind == "line":
@@ -211,6 +137,3 @@ def admissible(screen: Screen, texts: tuple[str, ...], apps: tuple[str, ...], qu
         out.append("scroll down")
     out.sort()
     return tuple(out)
-
-
-_CLICK = tuple(f"click {i}" for i in range(64))

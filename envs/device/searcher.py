@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..core import Info
+from ..plain import backwards
 from .apps import Button, Page, book
 from .core import Element, Event, Screen
 from .grammar import parse, short
@@ -17,7 +18,6 @@ from .guide import Choose, Fill, Intent, Press, Visit, advise, fits, list_of, pa
 from .screen import SIZE
 from .tasks import Template, templates
 
-_LINE = re.compile(r"\[(\d+)\] (\w+)(\*?) (.*)")
 Slots = Mapping[str, Sequence[Any]]
 _SLOT = re.compile(r"\{([\w.]+)\}")
 
@@ -28,16 +28,10 @@ def read_screen(text: str) -> Screen:
     >>> read_screen("[0] title Network\\n[1] switch Wi-Fi: on").elements[1].value
     'on'
     """
-    elements = []
-    for line in text.split("\n"):
-        if m := _LINE.fullmatch(line):
-            words, value = m[4], ""
-            if m[2] in ("edit", "line", "switch", "radio"):
-                words, _, value = words.partition(": ")
-            elements.append(Element(m[2], words, value, focused=bool(m[3])))
-    title = elements[0].text if elements else ""
+    seen = Screen.read(text)
+    title = seen.elements[0].text if seen.elements else ""
     page = "loading" if title == "Loading" else "home" if title == "Home" else page_titled(title) or "dialog"
-    return Screen(page, tuple(elements), "more above" in text.split("\n"), "more below" in text.split("\n"))
+    return seen._replace(page=page)
 
 
 @lru_cache(maxsize=1)
@@ -46,15 +40,11 @@ def _patterns() -> tuple[tuple[re.Pattern[str], Template], ...]:
     for template in templates().values():
         flips = [book().settings[s] for s in template.flip]
         legal = {"label": [v[0] for v in flips], "value": [o for v in flips for o in v[1:]]}
-        seen: set[str] = set()
-        pattern = ""
-        for i, part in enumerate(_SLOT.split(template.goal)):
-            group = part.replace(".", "__")
-            words = "|".join(map(re.escape, legal.get(part, ()))) or '[^"]+?'
-            pattern += re.escape(part) if i % 2 == 0 else f"(?P={group})" if group in seen else f"(?P<{group}>{words})"
-            if i % 2:
-                seen.add(group)
-        out.append((re.compile(pattern), template))
+
+        def inner(slot: str, legal: Mapping[str, Sequence[str]] = legal) -> str:
+            return "|".join(map(re.escape, legal.get(slot, ()))) or '[^"]+?'
+
+        out.append((backwards(template.goal, inner), template))
     return tuple(out)
 
 

@@ -75,8 +75,7 @@ class SqlEnv(TextEnv):
     ) -> None:
         super().__init__(max_steps=max_steps)
         at_least(1, rows=rows)
-        if questions_seed < 0:
-            raise ValueError(f"questions_seed={questions_seed}: needs 0 or more")
+        at_least(0, questions_seed=questions_seed)
         self.questions = choice("questions", questions, QUESTIONS)
         self.rows, self.questions_seed = rows, questions_seed
         self.action_space = spaces.Text(max_length=2048, min_length=0, charset=CHARSET)

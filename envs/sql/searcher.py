@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from string import Formatter
 
 from ..core import Info
+from ..plain import backwards
 from .generate import templates
 from .names import Column, Table, Value, plural, words
 
@@ -21,18 +21,11 @@ _DESCRIBE = re.compile(r"\s*describe\s+(\w+)\s*;?\s*", re.IGNORECASE)
 def _patterns(nouns: tuple[str, ...], columns: tuple[str, ...]) -> list[tuple[re.Pattern[str], str]]:
     """Return the questions' patterns and their queries, given what a slot for a noun or a column may say."""
     legal = {"words": columns, "one": nouns, "many": nouns}
-    out = []
-    for row in (row for rows in templates().values() for row in rows):
-        regex, seen = "", set[str]()
-        for literal, field, _, _ in Formatter().parse(row["ask"]):
-            regex += re.escape(literal)
-            if field:
-                group = field.replace(".", "__")
-                inner = "|".join(legal[field.split(".")[-1]]) if "." in field else ".+?"
-                regex += f"(?P={group})" if group in seen else f"(?P<{group}>{inner})"
-                seen.add(group)
-        out.append((re.compile(regex), row["sql"]))
-    return out
+
+    def inner(slot: str) -> str:
+        return "|".join(legal[slot.split(".")[-1]]) if "." in slot else ".+?"
+
+    return [(backwards(row["ask"], inner), row["sql"]) for rows in templates().values() for row in rows]
 
 
 def _endings(text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -55,6 +56,23 @@ def test_the_gold_command_scores_one_on_every_kind_of_task() -> None:
         assert env.privileged().actions == ("submit",)
         _, earned, over, _, info = env.step("submit")
         assert (earned, over, info["success"], info["score"]) == (1.0, True, True, 1.0), task
+
+
+@sandboxed
+def test_the_searcher_reads_every_kind_of_task_and_looks_for_a_column() -> None:
+    env = BashEnv()
+    column = next(i for i in range(200) if "the column group of" not in (t := generate.make("test", i).text) and "column" in t
+                  and "amount" not in t)  # fmt: skip
+    for task in [*env.tasks("test")[: 3 * len(generate.KINDS)], env.tasks("test")[column]]:
+        observation, info = env.reset(options={"task": task})
+        searcher, over, said = env.searcher(), False, list[str]()
+        searcher.begin(info["goal"], observation, info)
+        while not over:
+            said.append(searcher.act())
+            observation, *_, over, _, info = env.step(said[-1])
+            searcher.observe(said[-1], observation, info)
+        assert info["success"], (task, said)
+    assert [w.split()[0] for w in said] == ["head", "tail", "submit"]
 
 
 @sandboxed
@@ -335,3 +353,85 @@ def test_errors_name_the_value_and_the_fix() -> None:
         make("bash", seconds=0)
     with pytest.raises(ValueError, match="test/00000-count"):
         make("bash").reset(options={"task": "test/00003-count"})
+
+
+SETUPS = {
+    1: "rm -rf /testbed/\nmkdir -p /testbed/d\necho one > /testbed/d/a.txt\ntouch -m -t202205312359.59 /testbed/d/a.txt\n"
+    "echo no > /index.html",
+    3: "rm -rf /workspace/\nmkdir -p /workspace/w\necho three > /workspace/w/b.txt",
+    4: "export file_system_version=4",
+}
+
+
+def intercode(folder: Path, **changed: str) -> Path:
+    """Write files as InterCode's repository has them, a few tasks each; a changed one by its stem."""
+    for number, script in SETUPS.items():
+        rows = [
+            {"query": f"Print \u201cthis\u201d {i} on {number}", "gold": f"cat */*.txt; echo {i}"} for i in range(6)
+        ]
+        texts = {
+            f"data/nl2bash/nl2bash_fs_{number}.json": json.dumps(rows),
+            f"docker/bash_scripts/setup_nl2b_fs_{number}.sh": "#!/bin/bash\n" + script,
+        }
+        for name, text in texts.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(changed.get(Path(name).stem, text), encoding="utf-8")
+    return folder
+
+
+@sandboxed
+def test_intercodes_own_tasks_are_read_from_a_folder_and_done_where_their_files_lie(tmp_path: Path) -> None:
+    env = BashEnv(source="nl2bash", data=str(intercode(tmp_path)))
+    assert env.tasks("valid") == ["valid/fs1-00000", "valid/fs1-00005"]
+    assert env.tasks("train") == [f"train/fs1-{i:05d}" for i in range(1, 5)]
+    assert env.tasks("test") == [f"test/fs{n}-{i:05d}" for n in (3, 4) for i in range(6)]
+    for task, place, said in (
+        ("train/fs1-00002", "/testbed", "one\n2"), ("test/fs3-00001", "/workspace", "three\n1"),
+        ("train/fs1-00001", "/testbed", "one\n1"),
+    ):  # fmt: skip
+        observation, info = env.reset(options={"task": task})
+        assert f"the files under {place}," in observation and info["kind"] == task[-9:-6]
+        assert info["goal"] == f"Print ?this? {task[-1]} on {task[-7]}"
+        assert env.step("pwd; find . -newermt 2023-01-01 -name '*.txt'")[0].startswith(place)
+        assert env.step(env.privileged().actions[0])[0] == said
+        assert env.step("submit")[1] == 1.0
+    env.reset(options={"task": "train/fs1-00002"})
+    assert (
+        env.step("find . -mtime +300 -not -newermt 2022-06-02 -type f")[0] == "./d/a.txt"
+    )  # the date its setup gave it
+    env.close()
+
+
+@sandboxed
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"nl2bash_fs_1": "[{"}, "nl2bash_fs_1.json: not JSON"),
+        ({"nl2bash_fs_3": "{}"}, "holds a dict, not a list"),
+        ({"nl2bash_fs_3": '[{"query": "a", "gold": "b"}, {"query": "a"}]'}, "task 1 has no texts `query` and `gold`"),
+        ({"nl2bash_fs_3": '["a"]'}, "task 0 has no texts"),
+        ({"setup_nl2b_fs_3": "mkdir -p /workspace/w; rm -r /workspace/w"}, "made no file below /workspace"),
+        ({"setup_nl2b_fs_3": "for i in $(seq 2000); do : > /workspace/f$i; done"}, "is it a file of nl2bash"),
+    ],
+)
+def test_a_corrupt_file_of_intercodes_is_named(tmp_path: Path, changed: dict[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        make("bash", source="nl2bash", data=str(intercode(tmp_path, **changed))).reset(
+            options={"task": "test/fs3-00000"}
+        )
+
+
+@sandboxed
+def test_missing_files_of_intercodes_are_named_with_where_they_are_to_be_had(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="env.data=FOLDER"):
+        make("bash", source="nl2bash")
+    with pytest.raises(FileNotFoundError, match="princeton-nlp/intercode"):
+        make("bash", source="nl2bash", data=str(tmp_path))
+    (intercode(tmp_path) / "docker/bash_scripts/setup_nl2b_fs_4.sh").unlink()
+    with pytest.raises(FileNotFoundError, match="nl2bash_fs_4.json needs setup_nl2b_fs_4.sh"):
+        make("bash", source="nl2bash", data=str(tmp_path))
+    with pytest.raises(ValueError, match="source='nl2sh': choose one of generated, nl2bash"):
+        make("bash", source="nl2sh")
+    other = tmp_path / "other"
+    with pytest.raises(ValueError, match="not one of nl2bash"):
+        BashEnv(source="nl2bash", data=str(intercode(other))).reset(options={"task": "test/00000-count"})
