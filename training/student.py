@@ -28,7 +28,7 @@ def adapter_lr(width: int) -> float:
     >>> round(adapter_lr(2000), 6)
     0.0005
     """
-    return 5e-4 * (2000 / width) ** 0.781
+    return float(5e-4 * (2000 / width) ** 0.781)
 
 
 class Student:

@@ -73,8 +73,7 @@ class DeviceEnv(ScreenEnv):
                 raise ValueError(f"level={level!r}: choose all, or some of {', '.join(LEVELS)} with commas between")
         for name, value, legal in (("noise", noise, NOISES), ("finish", finish, FINISHES)):
             choice(name, value, legal)
-        for name, seed in (("noise_seed", noise_seed), ("tasks_seed", tasks_seed)):
-            at_least(name, seed, 0)
+        at_least(0, noise_seed=noise_seed, tasks_seed=tasks_seed)
         self._seeds = (tasks_seed, noise, noise_seed)
         sizes = {"train": train, "valid": valid, "test": test}
         phone = Phone([int(x[1]) for x in levels], sizes, noise, noise_seed, tasks_seed)
