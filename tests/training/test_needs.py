@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from agentgym.envs import listing, options
+from agentgym.envs.template import write
 from agentgym.training.methods import METHODS
 from agentgym.training.needs import NEEDS, WHY, lacks, table
 from agentgym.training.train import configure, train
@@ -33,11 +34,6 @@ def test_every_need_of_a_method_has_words() -> None:
 @pytest.mark.parametrize(
     ("env", "method", "fault"),
     [
-        (
-            "textworld",
-            "leap",
-            "leap needs a searching expert, who knows no more than a player; env 'textworld' has none",
-        ),
         ("sql", "digiq", "digiq needs listed actions"),
         ("alfworld", "rise", "rise corrects earlier attempts at one question"),
     ],
@@ -49,8 +45,21 @@ def test_a_world_that_lacks_what_a_method_needs_is_refused_before_anything_is_pl
         configure(env, method, "tiny", "full", 0, {}, False)
 
 
-def test_a_setting_can_take_a_need_away() -> None:
-    assert configure("textworld", "leap", "tiny", "full", 0, {"leap.teacher": "self"}, False)["method"] == "leap"
+@pytest.fixture
+def bare(tmp_path: Path) -> str:
+    """A world of one's own with a privileged state and no searching expert."""
+    path, cls = write("bare", tmp_path)
+    path.write_text(
+        "from agentgym.envs import Privileged\n" + path.read_text() + "\n    def privileged(self):"
+        '\n        return Privileged((f"The digit is {self.number}.",), (str(self.number),))\n'
+    )
+    return f"{path}:{cls}"
+
+
+def test_a_world_without_a_searching_expert_is_refused_and_a_setting_can_take_the_need_away(bare: str) -> None:
+    with pytest.raises(ValueError, match="leap needs a searching expert, who knows no more than a player"):
+        configure(bare, "leap", "tiny", "full", 0, {}, False)
+    assert configure(bare, "leap", "tiny", "full", 0, {"leap.teacher": "self"}, False)["method"] == "leap"
 
 
 def test_where_no_actions_are_listed_the_student_writes() -> None:
