@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..agents.critics import Critic, HashedFeatures, ModelFeatures
+from ..agents.critics import HASHES, Critic, ModelFeatures
 from ..agents.teachers import turns
 from ..memory.core import Memory, Turn
 from ..memory.trajectory import Trajectory
@@ -213,8 +213,11 @@ def load_critic(folder: Path) -> tuple[Critic, Student | None]:
 
     if not (folder / "critic.json").is_file():
         raise FileNotFoundError(f"{folder}: no critic here")
-    options = json.loads((folder / "critic.json").read_text())["options"]
+    row = json.loads((folder / "critic.json").read_text())
     if not (folder / "backbone").is_dir():
-        return Critic.load(folder, HashedFeatures(**options)), None
+        kind = row["features"].partition("-")[0]
+        if kind not in HASHES:
+            raise FileNotFoundError(f"{folder}: its features {row['features']!r} are of a model that is not there")
+        return Critic.load(folder, HASHES[kind](**row["options"])), None
     backbone = Student.held(folder / "backbone")
-    return Critic.load(folder, judge(backbone, **options)), backbone
+    return Critic.load(folder, judge(backbone, **row["options"])), backbone

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..agents.core import Agent, Decision, PrivilegedAgent
+from ..agents.core import Agent, Decision, ForkingAgent, PrivilegedAgent, World
 from ..envs.core import TextEnv
 from ..envs.errors import WorldDied
 from ..memory.core import Memory, Turn
@@ -43,7 +43,7 @@ class _Running:
 
 def rollout(
     make_env: Callable[[], TextEnv],
-    agent: Agent | PrivilegedAgent,
+    agent: Agent | PrivilegedAgent | ForkingAgent,
     make_memory: Callable[[], Memory],
     tasks: Sequence[str],
     *,
@@ -58,7 +58,8 @@ def rollout(
     """Play every task once and return the trajectories in the tasks' order, whatever the batch size.
 
     An episode's number is its place in `tasks`; agents key their draws by it. An agent may have `begin(seed)` and
-    `release(episode)`. A PrivilegedAgent, and no other, is handed `env.privileged()`. Where a world dies in mid-episode,
+    `release(episode)`. A PrivilegedAgent, and no other, is handed `env.privileged()`; a
+    ForkingAgent the running world. Where a world dies in mid-episode,
     the episode is truncated with the reason as `meta["died"]`, its last action has no effect, and the rest go on.
     """
     clock = timing if timing is not None else Timing()
@@ -106,12 +107,14 @@ def _start(number: int, task: str, env: TextEnv, memory: Memory, seed: int, cloc
     return _Running(number, task, env, memory, observation, info, [])
 
 
-def _decide(agent: Agent | PrivilegedAgent, running: Sequence[_Running], clock: Timing) -> list[Decision]:
+def _decide(agent: Agent | PrivilegedAgent | ForkingAgent, running: Sequence[_Running], clock: Timing) -> list[Decision]:
     t0 = time.perf_counter()
     turns: list[Turn] = [r.memory.view() for r in running]
     t1 = time.perf_counter()
     if isinstance(agent, PrivilegedAgent):
         decisions = agent.act_privileged(turns, [r.env.privileged() for r in running])
+    elif isinstance(agent, ForkingAgent):
+        decisions = agent.act_in(turns, [World(r.env, r.memory) for r in running])
     else:
         decisions = agent.act(turns)
     clock.memory_s += t1 - t0

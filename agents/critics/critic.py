@@ -14,15 +14,18 @@ from torch import Tensor, nn
 from ...memory.core import Turn
 from .features import Features
 
-READS = ("history", "screen")
+READS = ("history", "screen", "told")
 
 
 def state_text(turn: Turn, reads: str = "history") -> str:
     """Return what a critic reads of a turn.
 
     history: the goal and all that the agent reads. screen: the last action, the last observation and the goal, as the
-    critic of Digi-Q's release does (arXiv 2502.15760); shorter, and the same under every memory.
+    critic of Digi-Q's release does (arXiv 2502.15760); shorter, and the same under every memory. told: the goal in the
+    first line, then all that the agent reads.
     """
+    if reads == "told":
+        return f"{turn.goal}\n{turn.text}"
     if reads == "history":
         return turn.text if turn.goal in turn.text else f"{turn.goal}\n{turn.text}"
     before = "" if turn.action is None else f"> {turn.action}\n"
