@@ -138,7 +138,13 @@ def measure(
 
     def weak() -> FlawedAgent:
         return FlawedAgent(
-            lambda goal: world.searcher(), world.habit, seed, setting.p_wrong, setting.p_follow, setting.p_slip, setting.n
+            lambda goal: world.searcher(),
+            world.habit,
+            seed,
+            setting.p_wrong,
+            setting.p_follow,
+            setting.p_slip,
+            setting.n,
         )
 
     play = partial(_play, env)

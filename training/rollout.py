@@ -107,7 +107,9 @@ def _start(number: int, task: str, env: TextEnv, memory: Memory, seed: int, cloc
     return _Running(number, task, env, memory, observation, info, [])
 
 
-def _decide(agent: Agent | PrivilegedAgent | ForkingAgent, running: Sequence[_Running], clock: Timing) -> list[Decision]:
+def _decide(
+    agent: Agent | PrivilegedAgent | ForkingAgent, running: Sequence[_Running], clock: Timing
+) -> list[Decision]:
     t0 = time.perf_counter()
     turns: list[Turn] = [r.memory.view() for r in running]
     t1 = time.perf_counter()

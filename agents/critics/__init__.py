@@ -8,8 +8,9 @@ from .features import CachedFeatures, Features, HashedFeatures, ModelFeatures
 from .prefix import HASHES, ExactPrefix, PrefixCritic
 from .relations import RelationFeatures
 from .sentences import SentenceFeatures
+from .tokens import TokenCritic, vocabulary
 
 __all__ = [
     "HASHES", "READS", "CachedFeatures", "Critic", "ExactCritic", "ExactPrefix", "Features", "HashedFeatures",
-    "ModelFeatures", "PrefixCritic", "RelationFeatures", "SentenceFeatures", "state_text",
+    "ModelFeatures", "PrefixCritic", "RelationFeatures", "SentenceFeatures", "TokenCritic", "state_text", "vocabulary",
 ]  # fmt: skip

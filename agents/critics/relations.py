@@ -15,7 +15,11 @@ _NAME = re.compile(r'"[^"\n]*"|[A-Za-z]+ \d+|\w+')
 _NUMBER = re.compile(r"\d+")
 _LONG = 80  # characters; a longer sentence is a list, and told by its clauses
 _AGES = (1, 2, 4, 8)  # a fact's age in steps, as the greatest of these that it has reached
-_SMALL = frozenset("a an and at by for from in into is it its of on or some that the then this to two with you your".split())
+_SMALL = frozenset(
+    re.findall(
+        r"\w+", "a an and at by for from in into is it its of on or some that the then this to two with you your"
+    )
+)
 
 
 class RelationFeatures:
