@@ -99,7 +99,7 @@ def test_token_values_are_those_of_whole_actions() -> None:
     assert np.abs(critic.v(ROOMS) - exact).max() < 0.06
     right = [1.0 if i + 1 == LENGTH else GAMMA * exact[i + 1] for i in range(LENGTH)]
     assert np.abs(critic.q(ROOMS, ["go right"] * LENGTH) - right).max() < 0.08
-    go, left, end = critic.tokens("go left")
+    left = critic.tokens("go left")[1]
     at_word = critic.next(ROOMS[2], "go")
     assert at_word[critic.tokens("go right")[1]] > at_word[left]
     assert critic.advantage(ROOMS, ["go right"] * LENGTH).min() > 0
