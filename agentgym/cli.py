@@ -121,6 +121,12 @@ def eval_(
     rerank: Annotated[
         int | None, typer.Option(help="take, of the policy's N likeliest actions, the one the run's critic values most")
     ] = None,
+    search: Annotated[
+        int | None, typer.Option(help="steps to try in forks of the world before each action, judged by the critic")
+    ] = None,
+    critic: Annotated[
+        str | None, typer.Option(help="for these two: a critic's folder in place of the run's; exact for --search")
+    ] = None,
     team: Annotated[
         str | None, typer.Option(help="worlds of several agents: central, sequential, dialogue:K, read-s, read-j")
     ] = None,
@@ -135,7 +141,7 @@ def eval_(
 
     row = evaluate(
         env, agent, split=split, episodes=episodes, memory=memory, seed=seed, batch=batch, temperature=temperature,
-        rerank=rerank, team=team, attempts=attempts, env_kwargs=settings(env, _pairs(set_)),
+        rerank=rerank, search=search, critic=critic, team=team, attempts=attempts, env_kwargs=settings(env, _pairs(set_)),
         keep=(lambda t: write(out, t)) if out else None,
     )  # fmt: skip
     if as_json:
@@ -470,7 +476,7 @@ def new_env(name: Annotated[str, typer.Argument(help="a Python name, for example
 
 @app.command()
 def paper(
-    name: Annotated[str, typer.Argument(help="leap, diff, read, read-overcooked")],
+    name: Annotated[str, typer.Argument(help="leap, diff, read, read-overcooked, critics")],
     seeds: Annotated[str, typer.Option(help="seeds, by commas")] = "0,1,2",
     out: Annotated[Path, typer.Option(help="where the runs lie; what is there is not run again")] = Path("runs/paper"),
     quick: bool = False,
@@ -490,6 +496,11 @@ def paper(
     if "tokens" in row["rows"][0]:
         _table(f"within {row['budget']} tokens", ["what", "tokens a step", "new of them"], [
             [r["name"], f"{r['tokens']:.0f}", f"{r['read']:.0f}"] for r in row["rows"]
+        ])  # fmt: skip
+    if "critics" in row:
+        marks = ["pearson", "spearman", "own_pearson", "over", "top1", "chance"]
+        _table("critics beside exact values", ["critic", "n", *marks], [
+            [f"{r['env']}, {r['name']}", str(r["n"]), *(f"{r[m]:.2f}" for m in marks)] for r in row["critics"]
         ])  # fmt: skip
     typer.echo("holds" if row["holds"] else "does not hold")
 

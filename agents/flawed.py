@@ -54,6 +54,10 @@ class FlawedAgent:
         """Forget an episode that ended."""
         self.expert.release(episode)
 
+    def fork(self, episode: int, into: int) -> None:
+        """Let the expert of a running episode go on in another one as well, from where it is."""
+        self.expert.fork(episode, into)
+
     def act(self, turns: Sequence[Turn]) -> list[Decision]:
         """Return one drawn action a turn, with the candidates.
 

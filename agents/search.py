@@ -91,7 +91,7 @@ class SearchAgent:
         env, here = world.env, world.env.snapshot()
         likely = sorted(decision.candidates, key=lambda c: -c.logprob)[: self.n]
         root = _Node(here, world.memory, turn, 0.0, False, 0, 0.0)
-        first = [c.action for c in likely] or self._actions(root, env)
+        first = [c.action for c in likely] or self._actions(root)
         try:
             self._search(root, env, first)
         finally:
@@ -112,7 +112,7 @@ class SearchAgent:
         frontier: list[tuple[float, int, _Node]] = [(0.0, 0, root)]
         while frontier and left > 0:
             _, _, node = heapq.heappop(frontier)
-            for action in first if node is root else self._actions(node, env):
+            for action in first if node is root else self._actions(node):
                 if left == 0:
                     break
                 child = self._try(node, env, action)
@@ -138,14 +138,12 @@ class SearchAgent:
             return self.critic.v(env)
         return float(self.critic.v([self.critic.text(turn)])[0])
 
-    def _actions(self, node: _Node, env: TextEnv) -> list[str]:
-        """Return the n admissible actions of the greatest Q, the greatest first."""
+    def _actions(self, node: _Node) -> list[str]:
+        """Return the n admissible actions of the greatest Q, the greatest first; for the exact critic all of them."""
         listed = node.turn.admissible
         if not listed:
             raise LookupError(f"agent {self.name!r} needs admissible actions, this world lists none")
-        env.restore(node.state)
         if isinstance(self.critic, ExactCritic):
-            q = self.critic.q(env, listed)
-        else:
-            q = self.critic.rank(self.critic.text(node.turn), listed)
+            return list(listed)  # its Q would take steps of the world
+        q = self.critic.rank(self.critic.text(node.turn), listed)
         return [listed[i] for i in np.argsort(-q, kind="stable")[: self.n]]

@@ -102,6 +102,7 @@ def fit(
     tau: float = 0.9,
     ema: float = 0.1,
     every: int = 1,
+    decay: float = 1e-4,
     rng: np.random.Generator,
 ) -> dict[str, float]:
     """Fit Q and V to steps.
@@ -110,7 +111,7 @@ def fit(
     expectile: the same with L_V an expectile loss, so that V tends to the best action's value (IQL).
     mc: both regress on the Monte-Carlo return.
     Source: Digi-Q, arXiv 2502.15760, Sec. 4.2; IQL, arXiv 2110.06169. The target heads V̄, Q̄ start as copies and follow
-    with rate `ema` every `every` steps (Digi-Q's release never copies them at the start).
+    with rate `ema` every `every` steps (Digi-Q's release never copies them at the start). decay: of the weights (AdamW).
 
     Returns:
         loss_q, loss_v (means of the last tenth), steps.
@@ -121,7 +122,7 @@ def fit(
         raise ValueError(f"objective={objective!r}: choose one of {', '.join(OBJECTIVES)}")
     q, v = critic.q_heads, critic.v_heads
     q_target, v_target = copy.deepcopy(q), copy.deepcopy(v)
-    optimizer = torch.optim.AdamW([*q.parameters(), *v.parameters()], lr=lr, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW([*q.parameters(), *v.parameters()], lr=lr, weight_decay=decay)
     log = np.empty((steps, 2))
     for step in range(steps):
         i = torch.from_numpy(rng.integers(len(data), size=batch))
