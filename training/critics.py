@@ -77,10 +77,12 @@ def transitions(
     def rows(x: Any) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(x))
 
+    once = {s: i for i, s in enumerate(dict.fromkeys([*states, *after]))}  # most states are also what came after one
+    plain = rows(f(list(once)))
     return Transitions(
         rows(f(states, actions)),
-        rows(f(states)),
-        rows(f(after)),
+        plain[[once[s] for s in states]],
+        plain[[once[s] for s in after]],
         torch.tensor([s.reward for s in steps]),
         torch.cat([returns(torch.tensor([s.reward for s in t.steps]), gamma) for t in trajectories]),
         torch.tensor([s.terminated for s in steps]),
