@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -99,7 +100,7 @@ class SearchAgent:
         values = {a: c.reward + self.gamma * c.value(self.gamma) for a, c in root.children.items()}
         action = max(values, key=lambda a: values[a])
         known = {c.action: c.logprob for c in likely}
-        some = tuple(Candidate(a, known.get(a, float("nan")), q=v) for a, v in values.items())
+        some = tuple(Candidate(a, known.get(a, -math.inf), q=v) for a, v in values.items())
         taken = action == decision.action
         return replace(
             decision, action=action, candidates=some, logprob=known.get(action),

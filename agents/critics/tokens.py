@@ -104,5 +104,11 @@ class TokenCritic:
         return values
 
     def rows(self, states: Sequence[str], said: Sequence[str]) -> Tensor:
-        """Return the features of states with beginnings of actions, shape (n, d)."""
-        return torch.from_numpy(np.ascontiguousarray(self.features(states, said)))
+        """Return the features of states with beginnings of actions, of the states alone where nothing is said, (n, d)."""
+        out = np.empty((len(states), self.features.size), dtype=np.float16)
+        for empty in (True, False):
+            own = [i for i, b in enumerate(said) if (b == "") is empty]
+            if own:
+                some = [states[i] for i in own]
+                out[own] = self.features(some) if empty else self.features(some, [said[i] for i in own])
+        return torch.from_numpy(out)
