@@ -29,7 +29,7 @@ class RelationFeatures:
     behind "> ". With the goal `put a mug in drawer` and the action `take mug 1 from desk 2`, the fact `On the desk 2, you
     see a mug 1` becomes `on the & you see` and `a &@`, paired with the action `take &@ from &`; so what was learned of mugs
     holds for candles, and an action that names a line of a screen by its number is read as that line. Every fact comes
-    with its age, every action with whether it was done before. Rows have length one.
+    with its age, and those of the goal's things alone are kept beyond one step; every action with whether it was done before. Rows have length one.
     """
 
     def __init__(self, size: int = 2048) -> None:
@@ -128,8 +128,9 @@ def _state(state: str) -> tuple[str, ...]:
     out = [f"g:{w}" for w in goal.lower().split()]
     for fact, age in facts:
         marked = _marked(fact, goal)
-        out.append(f"{_when(age)}:{marked}")
-        if "@" in marked and age:
+        if age < 2 or "@" in marked:
+            out.append(f"{_when(age)}:{marked}")
+        if age and "@" in marked:
             out.append(f"ever:{marked}")
     return tuple(dict.fromkeys(out))
 
