@@ -45,7 +45,7 @@ class Setting:
     """How a world is measured.
 
     p_wrong, p_follow, p_slip, n: of the weak policy (`FlawedAgent`; the seed is the user). data: its episodes on train
-    tasks. size, width, reads: of the critics. steps, batch, lr, gamma, tau: of the fits. episodes: of `test` tasks, unseen
+    tasks. size, width, reads: of the critics. steps, batch, lr, gamma, tau, drop: of the fits. episodes: of `test` tasks, unseen
     in training, per arm. states: about so many visited states of these have their candidates valued exactly. again: plays
     that value a candidate under the weak policy.
     """
@@ -55,17 +55,18 @@ class Setting:
     p_slip: float = 0.05
     n: int = 8
     data: int = 2000
-    size: int = 2048
+    size: int = 1024
     width: int = 128
     reads: str = "told"
-    steps: int = 4000
+    steps: int = 1500
     batch: int = 256
     lr: float = 1e-3
     gamma: float = 0.95
-    tau: float = 0.9
+    tau: float = 0.95
+    drop: float = 0.4
     episodes: int = 134
-    states: int = 400
-    again: int = 16
+    states: int = 250
+    again: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,10 @@ class Level:
     changes: dict[str, Any] = field(default_factory=dict)
 
 
-LEVELS = (Level("alfworld", {"p_follow": 0.8, "p_slip": 0.1}), Level("device", {"episodes": 200}))
+LEVELS = (
+    Level("alfworld", {"p_follow": 0.8, "p_slip": 0.1}),
+    Level("device", {"p_wrong": 0.4, "p_follow": 0.6, "p_slip": 0.25, "episodes": 200}),
+)
 
 
 class LikeliestAgent:
@@ -104,7 +108,7 @@ def reproduce(
     at least `GAIN` with intervals apart. Success is pooled over the seeds, each of which has a weak policy and critics of
     its own. What lies in `out` is not run again.
     """
-    small: dict[str, Any] = {"data": 300, "steps": 600, "episodes": 40, "states": 200, "size": 1024} if quick else {}
+    small: dict[str, Any] = {"data": 300, "steps": 500, "episodes": 40, "states": 60} if quick else {}
     rows: list[dict[str, Any]] = []
     judged: list[dict[str, Any]] = []
     for level in LEVELS:
@@ -171,7 +175,7 @@ def measure(
         critics[objective] = critic = fresh()
         done = fit(
             critic, steps, objective=objective, steps=setting.steps, batch=setting.batch, lr=setting.lr,  # type: ignore[arg-type]
-            gamma=setting.gamma, tau=setting.tau, rng=np.random.default_rng([seed, 41]),
+            gamma=setting.gamma, tau=setting.tau, drop=setting.drop, rng=np.random.default_rng([seed, 41]),
         )  # fmt: skip
         told[objective] = {"loss_q": round(done["loss_q"], 5), "loss_v": round(done["loss_v"], 5)}
         if keep is not None:

@@ -299,7 +299,7 @@ def test_a_fitted_critic_lifts_a_weak_policy_on_the_device(tmp_path: Path) -> No
     from agentgym.training.paper_critics import LEVELS, Setting, measure
 
     level = next(v for v in LEVELS if v.env == "device")
-    setting = Setting(**level.changes | {"data": 600, "steps": 800, "episodes": 60, "states": 200, "size": 1024})
+    setting = Setting(**level.changes | {"data": 600, "steps": 600, "episodes": 60, "states": 100})
     row = measure("device", 0, setting, say=lambda text: None, keep=tmp_path)
     won = {k: np.mean(v["success"]) for k, v in row["arms"].items()}
     assert won["re-ranked, expectile"] > won["weak policy"] + 0.1 and won["re-ranked, exact"] > 0.9
