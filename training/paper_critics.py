@@ -58,12 +58,12 @@ class Setting:
     size: int = 1024
     width: int = 128
     reads: str = "told"
-    steps: int = 1500
+    steps: int = 1000
     batch: int = 256
     lr: float = 1e-3
     gamma: float = 0.95
     tau: float = 0.95
-    drop: float = 0.4
+    drop: float = 0.0
     episodes: int = 134
     states: int = 250
     again: int = 8
