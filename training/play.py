@@ -113,8 +113,9 @@ def judged(
             folder = RunDir(folder).latest()
         folder = folder / "critic"
         if not folder.is_dir():
+            option = "--rerank" if search is None else "--search"
             raise ValueError(
-                f"agent {name!r} has no critic: give --critic FOLDER, or the directory of a run of method digiq"
+                f"agent {name!r} has no critic: {option} needs the directory of a run of method digiq, or --critic FOLDER"
             )
     fitted = load_critic(folder)[0]
     return RerankAgent(policy, fitted, rerank) if search is None else SearchAgent(policy, fitted, search)
