@@ -115,7 +115,12 @@ def _policy(say: Callable[[str], None]) -> list[dict[str, Any]]:
     whole = sum(share.values())
     return [
         row("tiny rollouts", played["episodes"] / played["seconds"], "episodes per second"),
-        row("tiny rollouts, environment and memory", 100 * (share["env"] + share["memory"]) / whole, "% of seconds"),
+        row(
+            "tiny rollouts, environment and memory",
+            100 * (share["env"] + share["memory"]) / whole,
+            "% of seconds",
+            target=10,
+        ),
     ]
 
 
@@ -157,7 +162,14 @@ def _smollm2(say: Callable[[str], None], tokens: int = 1000, steps: int = 10) ->
     env.close()
     say(f"smollm2: {same} of {steps} choices are the same either way")
     return [
-        row(f"smollm2 choose at {tokens} tokens of history", kept / steps, "s", "the prompt read anew", anew / steps)
+        row(
+            f"smollm2 choose at {tokens} tokens of history",
+            kept / steps,
+            "s",
+            "the prompt read anew",
+            anew / steps,
+            0.5,
+        )
     ]
 
 
@@ -170,5 +182,7 @@ def _job(say: Callable[[str], None]) -> list[dict[str, Any]]:
         seconds = time.monotonic() - start
     return [
         row("tiny, alfworld, leap --quick", seconds, "s"),
-        row("tiny, alfworld, leap --quick: peak memory", json.loads(done.stdout)["peak_memory_mib"], "MiB"),
+        row(
+            "tiny, alfworld, leap --quick: peak memory", json.loads(done.stdout)["peak_memory_mib"], "MiB", target=3072
+        ),
     ]

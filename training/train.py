@@ -33,7 +33,7 @@ QUICK = {
         "candidates": 4, "stage1": 1, "stage2": 1, "updates": 3,
     },
     "large": {
-        "demonstrations": 40, "episodes": 24, "iterations": 1, "epochs0": 2.0, "epochs": 1.0, "critic_steps": 500,
+        "demonstrations": 160, "episodes": 40, "iterations": 1, "epochs0": 2.0, "epochs": 1.0, "critic_steps": 500,
         "candidates": 4, "stage1": 1, "stage2": 1, "updates": 2, "questions": 4, "samples": 4,
     },
 }  # fmt: skip
