@@ -16,8 +16,10 @@ from agentgym.agents.search import SearchAgent
 from agentgym.envs import make_single
 from agentgym.envs.core import Info, Privileged, TextEnv
 from agentgym.memory import Trajectory, Turn, memory_maker
+from agentgym.training.critics import save_critic
 from agentgym.training.ilql import fit as fit_tokens
 from agentgym.training.ilql import tokens
+from agentgym.training.play import evaluate
 from agentgym.training.rollout import rollout
 from agentgym.training.soft import fit_soft, paths, soft_value
 
@@ -292,6 +294,26 @@ def test_a_flawed_player_names_its_candidates_with_their_log_probabilities() -> 
     assert 0 < sum(np.exp(c.logprob) for c in decision.candidates) <= 1 + 1e-9
     with pytest.raises(ValueError, match="p_slip=2"):
         player(p_slip=2)
+
+
+def test_eval_searches_with_the_planner_and_reranks_by_a_saved_critic(tmp_path: Path) -> None:
+    plain = evaluate("device", "flawed", split="valid", episodes=16)
+    with_ = evaluate("device", "flawed", split="valid", episodes=16, search=8, critic="exact")
+    assert with_["success"]["mean"] >= plain["success"]["mean"] + 0.2 and (with_["search"], with_["critic"]) == (
+        8,
+        "exact",
+    )
+    save_critic(tmp_path / "critic", Critic(RelationFeatures(64), 8, reads="told"))
+    row = evaluate("device", "flawed", split="valid", episodes=2, rerank=4, critic=str(tmp_path / "critic"))
+    assert row["rerank"] == 4
+    for options, fault in (
+        ({"search": 4}, "--search needs the directory"),
+        ({"rerank": 4, "search": 4, "critic": "exact"}, "choose one"),
+        ({"rerank": 4, "critic": "exact"}, "use it with --search"),
+        ({"critic": "exact"}, "say what it is for"),
+    ):
+        with pytest.raises(ValueError, match=fault):
+            evaluate("device", "flawed", episodes=2, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
