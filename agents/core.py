@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from ..envs.core import Privileged
-from ..memory.core import Turn
+from ..envs.core import Privileged, TextEnv
+from ..memory.core import Memory, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +58,21 @@ class PrivilegedAgent(Protocol):
 
     def act_privileged(self, turns: Sequence[Turn], privileged: Sequence[Privileged]) -> list[Decision]:
         """Return one decision a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A running episode: the environment, to be forked and left as it was found, and the memory of it, to be copied."""
+
+    env: TextEnv
+    memory: Memory
+
+
+@runtime_checkable
+class ForkingAgent(Protocol):
+    """An agent that may try things out in the world's own forks before it acts."""
+
+    name: str
+
+    def act_in(self, turns: Sequence[Turn], worlds: Sequence[World]) -> list[Decision]:
+        """Return one decision a turn, every world left as it was."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -141,6 +142,10 @@ class SearcherAgent:
     def release(self, episode: int) -> None:
         """Forget an episode that ended."""
         self._experts.pop(episode, None)
+
+    def fork(self, episode: int, into: int) -> None:
+        """Let the expert of a running episode go on in another one as well, from where it is."""
+        self._experts[into] = copy.deepcopy(self._experts[episode])
 
     def act(self, turns: Sequence[Turn]) -> list[Decision]:
         """Return the expert's next action in every episode."""

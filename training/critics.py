@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..agents.critics import Critic, HashedFeatures, ModelFeatures
+from ..agents.critics import HASHES, Critic, ModelFeatures
 from ..agents.teachers import turns
 from ..envs.errors import choice
 from ..memory.core import Memory, Turn
@@ -78,10 +78,12 @@ def transitions(
     def rows(x: Any) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(x))
 
+    once = {s: i for i, s in enumerate(dict.fromkeys([*states, *after]))}  # most states are also what came after one
+    plain = rows(f(list(once)))
     return Transitions(
         rows(f(states, actions)),
-        rows(f(states)),
-        rows(f(after)),
+        plain[[once[s] for s in states]],
+        plain[[once[s] for s in after]],
         torch.tensor([s.reward for s in steps]),
         torch.cat([returns(torch.tensor([s.reward for s in t.steps]), gamma) for t in trajectories]),
         torch.tensor([s.terminated for s in steps]),
@@ -118,6 +120,8 @@ def fit(
     tau: float = 0.9,
     ema: float = 0.1,
     every: int = 1,
+    decay: float = 1e-4,
+    drop: float = 0.0,
     rng: np.random.Generator,
 ) -> dict[str, float]:
     """Fit Q and V to steps.
@@ -126,17 +130,21 @@ def fit(
     expectile: the same with L_V an expectile loss, so that V tends to the best action's value (IQL).
     mc: both regress on the Monte-Carlo return.
     Source: Digi-Q, arXiv 2502.15760, Sec. 4.2; IQL, arXiv 2110.06169. The target heads V̄, Q̄ start as copies and follow
-    with rate `ema` every `every` steps (Digi-Q's release never copies them at the start).
+    with rate `ema` every `every` steps (Digi-Q's release never copies them at the start). decay: of the weights
+    (AdamW). drop: share of the features that are hidden from the heads at each step, others each time, so that none is
+    relied upon alone; for hashes, of which a few tell one episode from all others.
 
     Returns:
         loss_q, loss_v (means of the last tenth), steps.
     Raises:
-        ValueError: an unknown objective. FloatingPointError: a loss is not finite.
+        ValueError: an unknown objective, or drop outside [0, 1). FloatingPointError: a loss is not finite.
     """
     choice("objective", objective, OBJECTIVES)
+    if not 0 <= drop < 1:
+        raise ValueError(f"drop={drop}: needs a share in [0, 1)")
     q, v = critic.q_heads, critic.v_heads
     q_target, v_target = copy.deepcopy(q), copy.deepcopy(v)
-    optimizer = torch.optim.AdamW([*q.parameters(), *v.parameters()], lr=lr, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW([*q.parameters(), *v.parameters()], lr=lr, weight_decay=decay)
     log = np.empty((steps, 2))
     for step in range(steps):
         i = torch.from_numpy(rng.integers(len(data), size=batch))
@@ -146,8 +154,9 @@ def fit(
             else:
                 y_q = td_target(data.r[i], v_target(data.v_next[i]).amin(0), data.terminated[i], gamma)
                 y_v = q_target(data.q[i]).amin(0)
-        loss_q = ((q(data.q[i]) - y_q) ** 2).mean()
-        gap = y_v - v(data.v[i])
+        x_q, x_v = (_hidden(x[i], drop, rng) for x in (data.q, data.v))
+        loss_q = ((q(x_q) - y_q) ** 2).mean()
+        gap = y_v - v(x_v)
         loss_v = expectile_loss(gap, tau).mean() if objective == "expectile" else (gap**2).mean()
         descend(optimizer, loss_q + loss_v, lr, step, steps)
         if (step + 1) % every == 0:
@@ -158,6 +167,13 @@ def fit(
         log[step] = float(loss_q.detach()), float(loss_v.detach())
     tail = log[-max(1, steps // 10) :].mean(0)
     return {"loss_q": float(tail[0]), "loss_v": float(tail[1]), "steps": float(steps)}
+
+
+def _hidden(x: Tensor, drop: float, rng: np.random.Generator) -> Tensor:
+    """Return features with a random share of them set to zero, in every row others."""
+    if drop == 0:
+        return x
+    return x * torch.from_numpy(rng.random(x.shape, dtype=np.float32) >= drop)
 
 
 def diagnose(critic: Critic, data: Transitions, oracle: Sequence[str] | None = None, pool: int = 8) -> dict[str, Any]:
@@ -221,8 +237,11 @@ def load_critic(folder: Path) -> tuple[Critic, Student | None]:
 
     if not (folder / "critic.json").is_file():
         raise FileNotFoundError(f"{folder}: no critic here")
-    options = json.loads((folder / "critic.json").read_text())["options"]
+    row = json.loads((folder / "critic.json").read_text())
     if not (folder / "backbone").is_dir():
-        return Critic.load(folder, HashedFeatures(**options)), None
+        kind = row["features"].partition("-")[0]
+        if kind not in HASHES:
+            raise FileNotFoundError(f"{folder}: its features {row['features']!r} are of a model that is not there")
+        return Critic.load(folder, HASHES[kind](**row["options"])), None
     backbone = Student.held(folder / "backbone")
-    return Critic.load(folder, judge(backbone, **options)), backbone
+    return Critic.load(folder, judge(backbone, **row["options"])), backbone

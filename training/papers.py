@@ -34,8 +34,12 @@ def reproduce(
         from .paper_diff import reproduce as diff
 
         return diff(seeds, out, quick=quick, say=say)
+    if name == "critics":
+        from .paper_critics import reproduce as critics
+
+        return critics(seeds, out, quick=quick, say=say)
     if name not in PAPERS:
-        raise unknown("paper", name, [*PAPERS, "diff", "read", "read-overcooked"])
+        raise unknown("paper", name, [*PAPERS, "diff", "read", "read-overcooked", "critics"])
     paper = PAPERS[name]
     first = [_run(name, paper, paper.main, seed, out, quick, say) for seed in seeds]
     rows = []

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..agents.core import Agent, PrivilegedAgent
+from ..agents.core import Agent, ForkingAgent, PrivilegedAgent
+from ..agents.flawed import FlawedAgent
 from ..agents.scripted import HabitualAgent, NoisyAgent, OracleAgent, RandomAgent, SearcherAgent
 from ..envs import make, make_single, make_team, options
 from ..envs.bandits import BanditEnv, ContextualBanditEnv
@@ -29,6 +30,7 @@ from .settings import typed
 if TYPE_CHECKING:
     from ..agents.local import LocalChat
     from ..agents.rerank import RerankAgent
+    from ..agents.search import SearchAgent
     from .student import Student
 
 AGENTS = {
@@ -37,6 +39,7 @@ AGENTS = {
     "oracle": "the world's own planner, with privilege: the ceiling",
     "noisy:P": "the oracle with probability P, else random: a planner of known skill",
     "habitual": "the oracle, but for bad habits and slips: who offline data is collected with",
+    "flawed": "the searching expert, but for bad habits and slips; names candidates, for --rerank and --search",
     "tiny": "agentgym's small decoder, as pre-trained",
     "smollm2": "SmolLM2-135M-Instruct, zero-shot",
     "RUN_DIR": "what a run has trained; RUN_DIR/checkpoints/01 for one of its rounds",
@@ -65,6 +68,8 @@ def agent(
         return HabitualAgent(make_single(env, **kwargs).habit), count_words
     if name == "searcher":
         return SearcherAgent(_searchers(env, kwargs)), count_words
+    if name == "flawed":
+        return FlawedAgent(_searchers(env, kwargs), make_single(env, **kwargs).habit), count_words
     if name.startswith(("react:", "reflexion:")):
         from ..agents.react import ReactAgent, ReflexionAgent
 
@@ -81,21 +86,41 @@ def agent(
     return policy, trained.count
 
 
-def reranked(name: str, policy: Agent | PrivilegedAgent, n: int) -> RerankAgent:
-    """Return a run's policy with its actions re-ranked by the run's critic.
+def judged(
+    name: str, policy: Agent | PrivilegedAgent, critic: str | None, rerank: int | None, search: int | None
+) -> RerankAgent | SearchAgent:
+    """Return a policy whose actions a critic re-ranks, or that searches with it.
+
+    critic: `exact`, or a critic's folder; by default that of the run which `name` is.
 
     Raises:
-        ValueError: the agent has no critic.
+        ValueError: there is no critic, both are asked for, or the exact critic is to re-rank, which takes a fork.
     """
+    from ..agents.critics import ExactCritic
     from ..agents.rerank import RerankAgent
+    from ..agents.search import SearchAgent
     from .critics import load_critic
 
-    folder = Path(name)
-    if (folder / "checkpoints").is_dir():
-        folder = RunDir(folder).latest()
-    if isinstance(policy, PrivilegedAgent) or not (folder / "critic").is_dir():
-        raise ValueError(f"agent {name!r} has no critic: --rerank needs the directory of a run of method digiq")
-    return RerankAgent(policy, load_critic(folder / "critic")[0], n)
+    if isinstance(policy, PrivilegedAgent):
+        raise ValueError(f"agent {name!r} knows better than any critic: --rerank and --search are for the others")
+    if rerank is not None and search is not None:
+        raise ValueError(f"--rerank {rerank} and --search {search}: choose one")
+    if critic == "exact":
+        if search is None:
+            raise ValueError("--critic exact judges forks of the world: use it with --search N")
+        return SearchAgent(policy, ExactCritic(), search)
+    folder = Path(critic or name)
+    if critic is None:
+        if (folder / "checkpoints").is_dir():
+            folder = RunDir(folder).latest()
+        folder = folder / "critic"
+        if not folder.is_dir():
+            option = "--rerank" if search is None else "--search"
+            raise ValueError(
+                f"agent {name!r} has no critic: {option} needs the directory of a run of method digiq, or --critic FOLDER"
+            )
+    fitted = load_critic(folder)[0]
+    return RerankAgent(policy, fitted, rerank) if search is None else SearchAgent(policy, fitted, search)
 
 
 def local_chat(name: str, temperature: float = 0.0) -> LocalChat:
@@ -131,7 +156,7 @@ def student(name: str) -> Student:
         return Student.held(Path(name))
     if name in ("tiny", "smollm2") or "/" in name or Path(name).is_dir():
         return Student.of(name)
-    listed = ["random", "oracle", "searcher", "habitual", "noisy:P", "tiny", "smollm2", "chat:MODULE:OBJECT"]
+    listed = ["random", "oracle", "searcher", "habitual", "flawed", "noisy:P", "tiny", "smollm2", "chat:MODULE:OBJECT"]
     raise unknown("agent", name, listed)
 
 
@@ -157,27 +182,34 @@ Play = Callable[[Callable[[], Memory], Sequence[str]], list[Trajectory]]
 
 
 def _alone(
-    name: str, temperature: float, rerank: int | None, team: str | None, with_: Options
+    name: str,
+    temperature: float,
+    by: tuple[str | None, int | None, int | None],
+    team: str | None,
+    with_: Options,
 ) -> tuple[Any, Counter, Play]:
     """Return who plays a world of one agent, the counter of its tokens, and how tasks are played."""
     env, kwargs = with_["env_id"], with_["env_kwargs"] or {}
     if team is not None:
         raise LookupError(f"--team {team}: in env {env!r} one agent acts; --team is for worlds of several")
-    player, count = agent(name, env, kwargs, temperature)
-    if rerank is not None:
-        player = reranked(name, player, rerank)
+    first, count = agent(name, env, kwargs, temperature)
+    player: Agent | PrivilegedAgent | ForkingAgent = first if by == (None, None, None) else judged(name, first, *by)
     return player, count, lambda maker, some: rollout(lambda: make_single(env, **kwargs), player, maker, some, **with_)
 
 
 def _together(
-    name: str, temperature: float, rerank: int | None, team: str | None, with_: Options
+    name: str,
+    temperature: float,
+    by: tuple[str | None, int | None, int | None],
+    team: str | None,
+    with_: Options,
 ) -> tuple[Any, Counter, Play]:
     """Return the same for a world of several agents, who come to a plan as `team` says."""
     from .team import coordinator, rollout_team, speaker
 
     env, kwargs = with_["env_id"], with_["env_kwargs"] or {}
-    if rerank is not None:
-        raise LookupError(f"--rerank {rerank}: env {env!r} has several agents; --team read-s re-ranks their plans")
+    if by != (None, None, None):
+        raise LookupError(f"--rerank, --search: env {env!r} has several agents; --team read-s re-ranks their plans")
     course = coordinator(team or "sequential", env, kwargs)
     player, count = speaker(name, course, lambda: agent(name, env, kwargs, temperature))
 
@@ -207,6 +239,8 @@ def evaluate(
     batch: int = 64,
     temperature: float = 0.0,
     rerank: int | None = None,
+    search: int | None = None,
+    critic: str | None = None,
     env_kwargs: dict[str, Any] | None = None,
     team: str | None = None,
     attempts: int = 1,
@@ -215,6 +249,8 @@ def evaluate(
     """Play an agent on a split and return the evaluation object; `keep` is handed the trajectories.
 
     rerank: of the policy's so many likeliest actions, take the one of the greatest Q of the run's critic.
+    search: steps that it may try in forks of the world before each action, judged by the critic.
+    critic: a critic's folder in place of the run's, or `exact`, the world's planner, for a search.
     team: in a world of several agents, how they come to a plan (`training.team.TEAMS`); one after another by default.
     attempts: how often an agent that can reflect tries a task; the row is then of each task's last attempt.
     """
@@ -222,12 +258,16 @@ def evaluate(
     world = make(env, **kwargs)
     alone = isinstance(world, TextEnv)
     tasks = _drawn(list(world.tasks(split)), episodes, seed)
+    if critic is not None and rerank is None and search is None:
+        raise ValueError(f"critic={critic!r}: say what it is for, rerank=N or search=N")
     timing = Timing()
     start = time.monotonic()
     with_: Options = {
         "env_id": env, "env_kwargs": kwargs, "memory": memory, "seed": seed, "batch": batch, "timing": timing,
     }  # fmt: skip
-    player, count, play = (_alone if alone else _together)(agent_name, temperature, rerank, team, with_)
+    player, count, play = (_alone if alone else _together)(
+        agent_name, temperature, (critic, rerank, search), team, with_
+    )
     if attempts < 1 or (attempts > 1 and not (alone and hasattr(player, "reflect"))):
         raise ValueError(f"attempts={attempts}: needs at least 1; more are for an agent as reflexion:smollm2")
     maker = memory_maker(memory, count)
@@ -247,7 +287,7 @@ def evaluate(
         row["solved_by_attempt"] = solved
     return row | {
         "agent": agent_name,
-        **({} if rerank is None else {"rerank": rerank}),
+        **{k: v for k, v in (("rerank", rerank), ("search", search), ("critic", critic)) if v is not None},
         "share_of_seconds": {
             "env": round(timing.env_s, 3), "memory": round(timing.memory_s, 3), "agent": round(timing.agent_s, 3),
         },

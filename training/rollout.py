@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Required, TypedDict, TypeVar, Unpack
 
-from ..agents.core import Agent, Decision, PrivilegedAgent
+from ..agents.core import Agent, Decision, ForkingAgent, PrivilegedAgent, World
 from ..envs.core import TextEnv
 from ..envs.errors import WorldDied
 from ..memory.core import Memory
@@ -29,17 +29,17 @@ class Timing:
     steps: int = 0
 
 
-World = TypeVar("World", bound="TextEnv | TeamEnv")
+AnyEnv = TypeVar("AnyEnv", bound="TextEnv | TeamEnv")
 Said = TypeVar("Said")
 
 
 @dataclass(slots=True)
-class Running(ABC, Generic[World, Said]):
+class Running(ABC, Generic[AnyEnv, Said]):
     """One episode under way. died: why its world stopped in mid-episode, where it did."""
 
     number: int
     task: str
-    env: World
+    env: AnyEnv
     steps: list[Step] = field(default_factory=list, kw_only=True)
     died: str | None = field(default=None, kw_only=True)
 
@@ -95,10 +95,10 @@ class Options(TypedDict, total=False):
 
 
 def lockstep(
-    make_env: Callable[[], World],
-    agent: Agent | PrivilegedAgent,
+    make_env: Callable[[], AnyEnv],
+    agent: Agent | PrivilegedAgent | ForkingAgent,
     tasks: Sequence[str],
-    start: Callable[[int, str, World, Any, Any], Episode],
+    start: Callable[[int, str, AnyEnv, Any, Any], Episode],
     decide: Callable[[Sequence[Episode], Timing], Sequence[Any]],
     *,
     name: str,
@@ -119,7 +119,7 @@ def lockstep(
     if hasattr(agent, "begin"):
         agent.begin(seed)
     waiting = list(enumerate(tasks))[::-1]
-    spare: list[World] = []
+    spare: list[AnyEnv] = []
     running: list[Episode] = []
     out: dict[int, Trajectory] = {}
     try:
@@ -186,7 +186,7 @@ class _Alone(Running["TextEnv", Decision]):
 
 def rollout(
     make_env: Callable[[], TextEnv],
-    agent: Agent | PrivilegedAgent,
+    agent: Agent | PrivilegedAgent | ForkingAgent,
     make_memory: Callable[[], Memory],
     tasks: Sequence[str],
     **options: Unpack[Options],
@@ -194,8 +194,9 @@ def rollout(
     """Play every task once and return the trajectories in the tasks' order, whatever the batch size.
 
     An episode's number is its place in `tasks`; agents key their draws by it. An agent may have `begin(seed)` and
-    `release(episode)`. A PrivilegedAgent, and no other, is handed `env.privileged()`. Where a world dies in mid-episode,
-    the episode is truncated with the reason as `meta["died"]`, its last action has no effect, and the rest go on.
+    `release(episode)`. A PrivilegedAgent, and no other, is handed `env.privileged()`; a ForkingAgent the running
+    world. Where a world dies in mid-episode, the episode is truncated with the reason as `meta["died"]`, its last action
+    has no effect, and the rest go on.
     """
 
     def start(number: int, task: str, env: TextEnv, observation: str, info: dict[str, Any]) -> _Alone:
@@ -209,6 +210,8 @@ def rollout(
         t1 = time.perf_counter()
         if isinstance(agent, PrivilegedAgent):
             decisions = agent.act_privileged(turns, [r.env.privileged() for r in running])
+        elif isinstance(agent, ForkingAgent):
+            decisions = agent.act_in(turns, [World(r.env, r.memory) for r in running])
         else:
             decisions = agent.act(turns)
         clock.memory_s += t1 - t0

@@ -76,6 +76,12 @@ def eval_(
     rerank: Annotated[
         int | None, typer.Option(help="take, of the policy's N likeliest actions, the one the run's critic values most")
     ] = None,
+    search: Annotated[
+        int | None, typer.Option(help="steps to try in forks of the world before each action, judged by the critic")
+    ] = None,
+    critic: Annotated[
+        str | None, typer.Option(help="for these two: a critic's folder in place of the run's; exact for --search")
+    ] = None,
     team: Annotated[
         str | None, typer.Option(help="worlds of several agents: central, sequential, dialogue:K, read-s, read-j")
     ] = None,
@@ -90,7 +96,7 @@ def eval_(
 
     row = evaluate(
         env, agent, split=split, episodes=episodes, memory=memory, seed=seed, batch=batch, temperature=temperature,
-        rerank=rerank, team=team, attempts=attempts, env_kwargs=settings(env, pairs(set_)),
+        rerank=rerank, search=search, critic=critic, team=team, attempts=attempts, env_kwargs=settings(env, pairs(set_)),
         keep=(lambda t: write(out, t)) if out else None,
     )  # fmt: skip
     if as_json:

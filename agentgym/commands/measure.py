@@ -12,7 +12,7 @@ from .terminal import Json, app, emit, say, share, table
 
 @app.command()
 def paper(
-    name: Annotated[str, typer.Argument(help="leap, digiq, rise, score, diff, read, read-overcooked")],
+    name: Annotated[str, typer.Argument(help="leap, digiq, rise, score, diff, read, read-overcooked, critics")],
     seeds: Annotated[str, typer.Option(help="seeds, by commas")] = "0,1,2",
     out: Annotated[Path, typer.Option(help="where the runs lie; what is there is not run again")] = Path("runs/paper"),
     quick: bool = False,
@@ -36,6 +36,11 @@ def paper(
     if "tokens" in row["rows"][0]:
         table(f"within {row['budget']} tokens", ["what", "tokens a step", "new of them"], [
             [r["name"], f"{r['tokens']:.0f}", f"{r['read']:.0f}"] for r in row["rows"]
+        ])  # fmt: skip
+    if "critics" in row:
+        marks = ["pearson", "spearman", "own_pearson", "over", "top1", "chance"]
+        table("critics beside exact values", ["critic", "n", *marks], [
+            [f"{r['env']}, {r['name']}", str(r["n"]), *(f"{r[m]:.2f}" for m in marks)] for r in row["critics"]
         ])  # fmt: skip
     typer.echo("holds" if row["holds"] else "does not hold")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from .critic import READS, Critic, state_text
+from .exact import ExactCritic
 from .features import CachedFeatures, Features, HashedFeatures, ModelFeatures
-from .prefix import ExactPrefix, PrefixCritic
+from .prefix import HASHES, ExactPrefix, PrefixCritic
+from .relations import RelationFeatures
 from .sentences import SentenceFeatures
+from .tokens import TokenCritic, vocabulary
 
 __all__ = [
-    "READS", "CachedFeatures", "Critic", "ExactPrefix", "Features", "HashedFeatures", "ModelFeatures", "PrefixCritic",
-    "SentenceFeatures", "state_text",
+    "HASHES", "READS", "CachedFeatures", "Critic", "ExactCritic", "ExactPrefix", "Features", "HashedFeatures",
+    "ModelFeatures", "PrefixCritic", "RelationFeatures", "SentenceFeatures", "TokenCritic", "state_text", "vocabulary",
 ]  # fmt: skip

@@ -15,15 +15,18 @@ from ...envs.errors import at_least, choice
 from ...memory.core import Turn
 from .features import Features
 
-READS = ("history", "screen")
+READS = ("history", "screen", "told")
 
 
 def state_text(turn: Turn, reads: str = "history") -> str:
     """Return what a critic reads of a turn.
 
     history: the goal and all that the agent reads. screen: the last action, the last observation and the goal, as the
-    critic of Digi-Q's release does (arXiv 2502.15760); shorter, and the same under every memory.
+    critic of Digi-Q's release does (arXiv 2502.15760); shorter, and the same under every memory. told: the goal in the
+    first line, then all that the agent reads.
     """
+    if reads == "told":
+        return f"{turn.goal}\n{turn.text}"
     if reads == "history":
         return turn.text if turn.goal in turn.text else f"{turn.goal}\n{turn.text}"
     before = "" if turn.action is None else f"> {turn.action}\n"
@@ -31,9 +34,9 @@ def state_text(turn: Turn, reads: str = "history") -> str:
 
 
 class Heads(nn.Module):
-    """K independent two-layer networks as one: (n, size) features to (K, n) values."""
+    """K independent two-layer networks as one: (n, size) features to (K, n) values, or to (K, n, out)."""
 
-    def __init__(self, size: int, width: int, count: int, generator: torch.Generator) -> None:
+    def __init__(self, size: int, width: int, count: int, generator: torch.Generator, out: int = 1) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(size, elementwise_affine=False)
 
@@ -41,10 +44,10 @@ class Heads(nn.Module):
             return nn.Parameter(torch.randn(*shape, generator=generator) / shape[-2] ** 0.5)
 
         self.w1, self.b1 = weight(count, size, width), nn.Parameter(torch.zeros(count, 1, width))
-        self.w2, self.b2 = weight(count, width, 1), nn.Parameter(torch.zeros(count, 1, 1))
+        self.w2, self.b2 = weight(count, width, out), nn.Parameter(torch.zeros(count, 1, out))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the values, shape (K, n)."""
+        """Return the values, shape (K, n), or (K, n, out) where out > 1."""
         hidden = torch.relu(self.norm(x.float())[None] @ self.w1 + self.b1)
         return (hidden @ self.w2 + self.b2).squeeze(-1)
 

@@ -15,6 +15,7 @@ import torch
 
 from .critic import Critic
 from .features import Features, HashedFeatures
+from .relations import RelationFeatures
 from .sentences import SentenceFeatures
 
 if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
@@ -22,7 +23,11 @@ if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
     from ..team import TeamTurn
 
 Plan = Mapping[str, str]
-HASHES: dict[str, Callable[[int], Features]] = {"sentences": SentenceFeatures, "hashed": HashedFeatures}
+HASHES: dict[str, Callable[[int], Features]] = {
+    "hashed": HashedFeatures,
+    "sentences": SentenceFeatures,
+    "relations": RelationFeatures,
+}
 
 
 class Judge(Protocol):
