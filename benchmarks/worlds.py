@@ -1,8 +1,9 @@
 """Measure scripted agents and speed in every world, and write docs/worlds.md from what was found.
 
     python benchmarks/worlds.py           runs both, some minutes, into benchmarks/results/{agents,speed}.json
-    python benchmarks/worlds.py agents    one of them; the other is `speed`; with --worlds NAME... those worlds only
+    python benchmarks/worlds.py agents    one of them; the other is `speed`
     python benchmarks/worlds.py page      writes only the page again, from the results that lie there
+    python benchmarks/worlds.py agents --worlds textworld babyai    only these worlds' rows again; the others stay
 
 The same rows come from `agentgym bench worlds` and `agentgym bench envs`. Peers are measured where they are installed.
 """
@@ -24,9 +25,10 @@ PARTS = ("agents", "speed")
 AGENTS = ("oracle", "searcher", "random")
 
 
-def run(what: str, seed: int, episodes: int, worlds: list[str] | None = None) -> dict[str, Any]:
-    """Return what a table holds, and where it was found; of some worlds' scripted agents, where these are named."""
+def run(what: str, seed: int, episodes: int, worlds: list[str]) -> dict[str, Any]:
+    """Return what a table holds, and where it was found; `worlds`: these only, else all."""
     from agentgym.training.bench import measure
+    from agentgym.training.pace import pace
     from agentgym.training.worlds import table
 
     def say(text: str) -> None:
@@ -38,24 +40,38 @@ def run(what: str, seed: int, episodes: int, worlds: list[str] | None = None) ->
         "commit": commit.strip(),
     }  # fmt: skip
     if what == "speed":
-        return found | {"rows": measure("envs", say)}
+        return found | {"rows": pace(say, worlds) if worlds else measure("envs", say)}
     rows, left_out = table(say, episodes, seed, worlds)
-    found |= {"episodes": episodes, "rows": rows, "left_out": left_out}
-    return found if worlds is None else renewed(json.loads((RESULTS / "agents.json").read_text()), found, worlds)
+    return found | {"episodes": episodes, "rows": rows, "left_out": left_out}
 
 
 def renewed(old: dict[str, Any], new: dict[str, Any], worlds: list[str]) -> dict[str, Any]:
-    """Return older results with some worlds measured anew, and where those were found."""
-    rows = [r for r in old["rows"] if r["env"] not in worlds] + new["rows"]
-    left_out = {w: why for w, why in old["left_out"].items() if w not in worlds} | new["left_out"]
-    kept = [
-        r | {"worlds": left} for r in old.get("renewed", []) if (left := [w for w in r["worlds"] if w not in worlds])
+    """Return old results with the rows of some worlds in their places from new ones, and a note of where those come from."""
+
+    def world(row: dict[str, Any]) -> str:
+        return str(row.get("env") or row["name"].split(":")[0].split(",")[0])
+
+    rows = [r for r in old["rows"] if world(r) not in worlds] + new["rows"]
+    order = sorted({world(r) for r in rows}) if "left_out" in old else list(dict.fromkeys(map(world, old["rows"])))
+    told = {"worlds": worlds, **{k: new[k] for k in ("seed", "date", "commit")}}
+    out = old | {"rows": sorted(rows, key=lambda r: order.index(world(r)))}
+    if "left_out" in old:
+        kept = {w: why for w, why in old["left_out"].items() if w not in worlds} | new["left_out"]
+        out["left_out"] = dict(sorted(kept.items()))
+    earlier = [
+        a | {"worlds": left} for a in old.get("again", []) if (left := [w for w in a["worlds"] if w not in worlds])
     ]
-    source = {"command": f"{new['command']} --worlds {' '.join(worlds)}", "worlds": worlds}
-    return old | {
-        "rows": sorted(rows, key=lambda r: r["env"]), "left_out": dict(sorted(left_out.items())),
-        "renewed": [*kept, source | {k: new[k] for k in ("seed", "date", "commit", "episodes")}],
-    }  # fmt: skip
+    return out | {"again": [*earlier, told]}
+
+
+def origin(found: dict[str, Any]) -> str:
+    """Return where a table comes from."""
+    text = "seed {seed}, {date}, commit {commit}"
+    again = (
+        f"; {', '.join(f'`{w}`' for w in a['worlds'])} with --worlds, {text.format(**a)}"
+        for a in found.get("again", [])
+    )
+    return text.format(**found) + "".join(again)
 
 
 def lines(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
@@ -95,18 +111,13 @@ def page(found: dict[str, Any], timed: dict[str, Any], fuzzed: dict[str, Any]) -
     for world, agents in found["left_out"].items():
         for agent, why in agents.items():
             reasons[why].append(f"`{world}` {agent}")
-    told = "seed {seed}, {date}, commit {commit}"
     out = [
         "# The worlds, measured", "",
         "This page is written by `python benchmarks/worlds.py`; do not edit it.", "",
         "## Scripted agents", "",
         f"Success on `test` with 95 % Wilson intervals; a score beside it where episodes can be won in part. "
-        f"`{found['command']}`, {told.format(**found)}; `agentgym bench worlds` makes the same rows. The oracle is "
-        "privileged, the searcher knows what a player knows, random draws from the listed actions."
-        + "".join(
-            f" {', '.join(f'`{w}`' for w in r['worlds'])}: `{r['command']}`, {told.format(**r)}."
-            for r in found.get("renewed", [])
-        ), "",
+        f"`{found['command']}`, {origin(found)}; `agentgym bench worlds` makes the same rows. The oracle is "
+        "privileged, the searcher knows what a player knows, random draws from the listed actions.", "",
         *lines(
             ["world", "n", *AGENTS],
             (
@@ -118,11 +129,11 @@ def page(found: dict[str, Any], timed: dict[str, Any], fuzzed: dict[str, Any]) -
         "Left out:", "", *(f"- {', '.join(names)}: {why}" for why, names in reasons.items()), "",
         "## Speed", "",
         "CPU time of one core, children included: random actions from the listed ones, tasks of `train` in order, text "
-        f"and listed actions made at every step. `{timed['command']}`, {told.format(**timed)}, on a shared machine of "
+        f"and listed actions made at every step. `{timed['command']}`, {origin(timed)}, on a shared machine of "
         "two cores; `agentgym bench envs` makes the same rows.", "",
         *lines(["what", "value", "unit", "target", "peer"], map(speed, timed["rows"])), "",
         "## Strings of any kind", "",
-        f"`{fuzzed['command']}`, {told.format(**fuzzed)}: {fuzzed['strings']:,} strings, {len(fuzzed['faults'])} "
+        f"`{fuzzed['command']}`, {origin(fuzzed)}: {fuzzed['strings']:,} strings, {len(fuzzed['faults'])} "
         f"exceptions, none without an answer within a minute, {fuzzed['seconds']:,.0f} s in all.", "",
         *lines(
             ["world", "strings", "episodes", "meant nothing", "slowest answer, s"],
@@ -140,15 +151,15 @@ def main() -> int:
     parser.add_argument("what", nargs="?", choices=[*PARTS, "page", "all"], default="all")
     parser.add_argument("--episodes", type=int, default=100, help="of each world and agent, at most")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--worlds", nargs="+", help="of `agents`: measure these, and keep the others' rows")
+    parser.add_argument("--worlds", nargs="+", default=[], help="only these worlds' rows")
     parser.add_argument("--print", action="store_true", help="print the page instead of writing it")
     args = parser.parse_args()
-    if args.worlds and args.what != "agents":
-        parser.error("--worlds goes with `agents` alone")
     for what in PARTS:
         if args.what in (what, "all"):
-            found = run(what, args.seed, args.episodes, args.worlds)
-            (RESULTS / f"{what}.json").write_text(json.dumps(found, indent=1) + "\n")
+            found, file = run(what, args.seed, args.episodes, args.worlds), RESULTS / f"{what}.json"
+            if args.worlds:
+                found = renewed(json.loads(file.read_text()), found, args.worlds)
+            file.write_text(json.dumps(found, indent=1) + "\n")
     text = page(*(json.loads((RESULTS / f"{name}.json").read_text()) for name in (*PARTS, "fuzz")))
     if args.print:
         print(text, end="")

@@ -11,7 +11,7 @@ import io
 import random
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from typing import Any, cast
 
@@ -31,10 +31,13 @@ _CLOCKED = ("miniwob",)
 Peer = tuple[str, float]
 
 
-def pace(say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Return rows of a step and a reset for every world that is here, then those of engines and of search."""
+def pace(say: Callable[[str], None], worlds: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return rows of a step and a reset for every world that is here, then those of engines and of search.
+
+    worlds: these only, and neither engines nor search.
+    """
     rows = []
-    for world in (r["id"] for r in listing() if r["available"]):
+    for world in worlds or [r["id"] for r in listing() if r["available"]]:
         told = []
         for kwargs in _VIEWS.get(world, ({},)):
             name = ", ".join((world, *(f"{k}={v}" for k, v in kwargs.items())))
@@ -47,7 +50,7 @@ def pace(say: Callable[[str], None]) -> list[dict[str, Any]]:
                 row(f"{name}: step", rate, f"steps per {'' if world in _CLOCKED else 'CPU-'}second", *peer, target),
                 row(f"{name}: reset", reset_ms, "ms", target=AT_MOST_MS.get(world)),
             ]
-    return [*rows, *_engines(say), *_search(say)]
+    return rows if worlds else [*rows, *_engines(say), *_search(say)]
 
 
 def _cpu() -> float:
