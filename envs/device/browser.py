@@ -23,7 +23,7 @@ from ..errors import WorldDied, unknown
 from ..plain import plain
 from .chromium import BrowserDied, Chromium, Refused
 from .core import Element, Event, Screen, Verdict
-from .experts import Seen, solve
+from .experts import EXPERTS, Seen, solve
 
 SIZE = (160, 210)
 _SHOWN = 200
@@ -293,11 +293,13 @@ class MiniWobBackend:
         Raises:
             LookupError: the page has no expert.
         """
+        if self._kind not in EXPERTS:
+            raise LookupError(f"the page {self._kind} has no expert: choose among {', '.join(EXPERTS)}")
         hidden = tuple((plain(text, _LONGEST), at) for text, at in self._raw["hidden"])
         seen = Seen(str(self._raw["goal"]), self._screen, hidden)
         shown = self._screen.elements
         facts = tuple(f'"{text}" is behind [{at}] {shown[at].text}' for text, at in hidden if 0 <= at < len(shown))
-        return Privileged(facts, () if self._raw["over"] else solve(self._kind, seen))
+        return Privileged(facts, () if self._raw["over"] else solve(seen))
 
     def save(self) -> object:
         """Raise: a page cannot be copied."""

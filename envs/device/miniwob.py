@@ -76,6 +76,8 @@ class MiniWobEnv(ScreenEnv):
 
     def searcher(self) -> Searcher:
         """Return the expert with nothing but the goal and the screen, which opens one after another what may hide things."""
+        if unread := sorted(set(self._browser.pages) - set(EXPERTS)):
+            raise LookupError(f"pages={','.join(unread)} have no searching expert: use pages='usual'")
         return MiniWobSearcher()
 
 
@@ -84,7 +86,7 @@ class MiniWobSearcher:
 
     def begin(self, goal: str, observation: str, info: Info) -> None:
         """Start an episode."""
-        self._goal, self._page = goal, info["kind"]
+        self._goal = goal
         self._tried: set[tuple[str, str]] = set()
         self._read(observation, info)
 
@@ -103,5 +105,5 @@ class MiniWobSearcher:
 
     def act(self, hint: str | None = None) -> str:
         """Return the next action; `wait` where it knows none."""
-        plan = solve(self._page, Seen(self._goal, self._screen, (), frozenset(self._tried)))
+        plan = solve(Seen(self._goal, self._screen, (), frozenset(self._tried)))
         return next(iter(plan), "wait")
