@@ -243,6 +243,11 @@ def _lower(row: tuple[str, ...]) -> tuple[str, ...]:
 _lower_known = lru_cache(maxsize=8192)(_lower)
 
 
+def _lowered(name: str, rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the facts of a name as the engine reads them; what can be in what is the same few pairs in every game."""
+    return [_lower_known(row) if name == "canContain" else _lower(row) for row in rows]
+
+
 def facts(scene: Scene) -> dict[str, list[tuple[str, ...]]]:
     """Return the initial facts of a scene, with THOR ids as in ALFWorld's problem files."""
     out: dict[str, list[tuple[str, ...]]] = defaultdict(list)
@@ -268,9 +273,7 @@ def facts(scene: Scene) -> dict[str, list[tuple[str, ...]]]:
 def build(scene: Scene, kind: str, thing: str, target: str, text: str) -> Game:
     """Return the game of a scene without a detour through PDDL text."""
     rows = facts(scene)
-    plain = {  # what can be in what is the same few pairs in every game
-        k.lower(): [*map(_lower_known if k == "canContain" else _lower, found)] for k, found in rows.items()
-    }
+    plain = {name.lower(): _lowered(name, found) for name, found in rows.items()}
     return Game(plain, Goal(kind, thing.lower() + "type", target.lower() + "type", text))
 
 
