@@ -257,7 +257,9 @@ class BabyaiSearcher:
 
     def _face(self, wanted: Collection[Cell], then: str) -> str:
         """Return the next action towards facing one of the cells, `then` once it is faced; "" where there is no way."""
-        for cost, pose, first in self._reach() if wanted else ():
+        if not wanted:
+            return ""
+        for cost, pose, first in self._reach():
             if self._front(pose) in wanted and pose[:2] not in wanted:
                 return self._note(first) if cost else then
         return ""

@@ -211,7 +211,7 @@ def language(seen: dict[str, Any]) -> str:
     carried = seen["inv_strs"][: sum(letter != 0 for letter in letters)]  # letters come first
     sections = {
         "statistics": numbers,
-        "glyphs": dict.fromkeys(said for _, said in sorted(met)),
+        "glyphs": [*dict.fromkeys(said for _, said in sorted(met))],
         "message": [_text(seen["message"])],
         "inventory": [
             f"{chr(letter)}: {_plain_text(raw)}" for letter, raw in zip(letters, _rows(carried), strict=False)

@@ -30,7 +30,11 @@ _FRUITLESS = 4  # journeys to one staircase before it is held to be out of reach
 
 
 class NethackSearcher:
-    """Eats when hungry, fights what is beside it and goes down: stairs first, else the run least often tried from here, else another door, else a search for one."""
+    """Stays alive and goes down.
+
+    It answers what waits for an answer, prays when near death, eats when hungry, fights what is beside it and rests; it
+    takes the stairs it sees, else the run least often tried from here, else it goes to another door or searches for one.
+    """
 
     def begin(self, goal: str, observation: str, info: Info) -> None:
         """Read the first view.
@@ -59,14 +63,21 @@ class NethackSearcher:
         """Return the next key."""
         if self._keys:
             return self._keys.pop(0)
+        return self._answer() or self._survive() or self._descend() or self._look_around()
+
+    def _answer(self) -> str:
+        """Return what the game waits for, "" where it waits for nothing."""
         if "What do you want to eat?" in self._message and self._food:
             return self._food
-        if "eat it?" in self._message or "eat one?" in self._message:
+        if re.search(r"eat (?:it|one)\?", self._message):
             return "n"
-        if not self._cursor:  # the cursor is off the map: something waits for an answer
+        if not self._cursor:  # it is off the map: a text or a menu to be closed
             self._asked += 1
             return "more" if self._asked % 3 else "esc"
         self._asked = 0
+        return ""
+
+    def _survive(self) -> str:
         hp, most = self._hp
         if self._time > self._prayer and (hp <= 5 or 7 * hp < most):
             self._prayer, self._keys = self._time + _PATIENCE, ["y"]
@@ -78,8 +89,10 @@ class NethackSearcher:
                 self._keys = [way]
                 return "fight"
         seen = [line.rsplit(" ", 2 + (" very far " in line))[0] for line in self._glyphs.split("\n")]
-        if hp < 0.6 * most and all(_LEFT_ALONE.search(what) for what in seen if what):
-            return self._wait()
+        alone = all(_LEFT_ALONE.search(what) for what in seen if what)
+        return self._wait() if alone and hp < 0.6 * most else ""
+
+    def _descend(self) -> str:
         depth = self._place[0]
         if re.search(r"(?:staircase|ladder) down here", self._message):
             return "down"
@@ -87,14 +100,8 @@ class NethackSearcher:
             self._journeys[depth] += 1
             self._keys = [">", ".", "down"]
             return "travel"
-        if self._journeys[depth]:
-            self._journeys[depth] += 1
-        for way in re.findall(r"\bclosed door adjacent (north|south|east|west)$", self._glyphs, re.MULTILINE):
-            if self._tried[*self._place, f"door {way}"] < _FRUITLESS:
-                self._tried[*self._place, f"door {way}"] += 1
-                self._keys = [way]
-                return way
-        return self._look_around()
+        self._journeys[depth] += self._journeys[depth] > 0
+        return ""
 
     def _read(self, observation: str) -> None:
         told = dict(_SECTION.findall(observation))
@@ -115,6 +122,11 @@ class NethackSearcher:
         return first
 
     def _look_around(self) -> str:
+        for way in re.findall(r"\bclosed door adjacent (north|south|east|west)$", self._glyphs, re.MULTILINE):
+            if self._tried[*self._place, f"door {way}"] < _FRUITLESS:
+                self._tried[*self._place, f"door {way}"] += 1
+                self._keys = [way]
+                return way
         depth = self._place[0]
         if self._stale > _STALE:
             self._stale = 0

@@ -230,9 +230,26 @@ def _place(point: tuple[int, int, int, int]) -> str:
     return "loc|{}|{}|{}|{}".format(*point)
 
 
+@lru_cache(maxsize=256)
+def _pairs(place: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return what a kind of place can hold, each with the fact that says so."""
+    return tuple((o, (place + "Type", o + "Type")) for o in tables()["holds"].get(place, ()))
+
+
+def _lower(row: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(mangle(word) for word in row)
+
+
+_lower_known = lru_cache(maxsize=8192)(_lower)
+
+
+def _lowered(name: str, rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the facts of a name as the engine reads them; what can be in what is the same few pairs in every game."""
+    return [_lower_known(row) if name == "canContain" else _lower(row) for row in rows]
+
+
 def facts(scene: Scene) -> dict[str, list[tuple[str, ...]]]:
     """Return the initial facts of a scene, with THOR ids as in ALFWorld's problem files."""
-    rules = tables()
     out: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     out["atLocation"].append(("agent1", _place(scene.agent)))
     kinds = {type_of(o) for o, _, _ in scene.objects}
@@ -242,7 +259,7 @@ def facts(scene: Scene) -> dict[str, list[tuple[str, ...]]]:
         if r in scene.openable:
             out["openable"].append((r,))
     for t in sorted({type_of(r) for r in scene.receptacles}):
-        out["canContain"] += [(t + "Type", o + "Type") for o in rules["holds"].get(t, ()) if o in kinds]
+        out["canContain"] += [pair for o, pair in _pairs(t) if o in kinds]
     for o, where, point in scene.objects:
         t = type_of(o)
         out["objectType"].append((o, t + "Type"))
@@ -256,8 +273,7 @@ def facts(scene: Scene) -> dict[str, list[tuple[str, ...]]]:
 def build(scene: Scene, kind: str, thing: str, target: str, text: str) -> Game:
     """Return the game of a scene without a detour through PDDL text."""
     rows = facts(scene)
-    low = {word: mangle(word) for word in {word for found in rows.values() for row in found for word in row}}
-    plain = {k.lower(): [tuple(low[a] for a in row) for row in found] for k, found in rows.items()}
+    plain = {name.lower(): _lowered(name, found) for name, found in rows.items()}
     return Game(plain, Goal(kind, thing.lower() + "type", target.lower() + "type", text))
 
 

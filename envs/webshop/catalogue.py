@@ -112,7 +112,11 @@ def _base(kind: Kind, rng: random.Random) -> Item:
 
 
 def _sibling(kind: Kind, base: Item, rng: random.Random) -> Item:
-    """Return an item that differs from another in exactly one thing."""
+    """Return an item that differs from another in exactly one thing.
+
+    What is asked for most is what differs most often, and an attribute of the kind's own gives way to another such: so a
+    kind's goods are alike enough for a page to hold what fits, and the first of them is rarely it.
+    """
     how = rng.choices(("attribute", "option", "price"), (0.6, 0.2, 0.2))[0]
     wide = [n for n, (_, values) in enumerate(base.options) if len(values) > 2]
     if how == "option" and wide:

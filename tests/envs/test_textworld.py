@@ -77,10 +77,10 @@ def search(env: TextworldEnv, task: str, strayed: int = 0) -> bool:
 
 @pytest.mark.parametrize("brief", [False, True])
 def test_the_searcher_reads_the_goal_finds_what_it_names_and_takes_over(brief: bool) -> None:
-    env = TextworldEnv(rooms=3, objects=5, quest=4, brief=brief)
-    tasks = env.tasks("test")[:12]
-    assert sum(search(env, task) for task in tasks) >= 11
-    assert sum(search(env, task, strayed=4) for task in tasks) >= 10
+    env = TextworldEnv(rooms=3, objects=4, quest=3, brief=brief)
+    tasks = env.tasks("test")[:6]
+    assert sum(search(env, task) for task in tasks) == 6
+    assert sum(search(env, task, strayed=4) for task in tasks) >= 5
 
 
 @pytest.mark.parametrize(
