@@ -8,7 +8,7 @@ examined). The differential test drives both.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 
 from .game import Game
 
@@ -93,9 +93,12 @@ class Engine:
 
     def state(self) -> tuple[Hashable, ...]:
         """Return a key of the state, equal for equal states of one game."""
-        places = (frozenset((k, frozenset(v)) for k, v in d.items() if v) for d in (self.holds, self.lies, self.things))
-        marks = (self.opened, self.taken, self.clean, self.hot, self.cool, self.sliced, self.on)
-        return (self.loc, self.hold, *places, *map(frozenset, marks))
+        places: tuple[Mapping[str, Collection[str]], ...] = (self.holds, self.lies, self.things)
+        marks: tuple[Collection[Hashable], ...] = (
+            self.opened, self.taken, self.clean, self.hot, self.cool, self.sliced, self.on,
+        )  # fmt: skip
+        lying = (frozenset((k, frozenset(v)) for k, v in d.items() if v) for d in places)
+        return (self.loc, self.hold, *lying, *(frozenset(m) for m in marks))
 
     def accessible(self, r: str) -> bool:
         """Whether what a receptacle holds can be seen and reached."""

@@ -104,7 +104,8 @@ class Awr:
     def advantage(self, critic: Critic, data: Transitions) -> Tensor:
         """Return A of every step, shape (N,)."""
         with torch.inference_mode():
-            return data.g - critic.v_heads(data.v).amin(0)
+            gain: Tensor = data.g - critic.v_heads(data.v).amin(0)
+        return gain
 
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
         """Fit the demonstrations, then these and the round's weighed actions."""
@@ -147,4 +148,5 @@ class Iql(Awr):
     def advantage(self, critic: Critic, data: Transitions) -> Tensor:
         """Return Q − V of every step, shape (N,)."""
         with torch.inference_mode():
-            return critic.q_heads(data.q).amin(0) - critic.v_heads(data.v).amin(0)
+            gain: Tensor = critic.q_heads(data.q).amin(0) - critic.v_heads(data.v).amin(0)
+        return gain

@@ -133,7 +133,7 @@ class Oreo:
                 loss_v = (delta**2).sum() / steps
                 loss_pi = soft_policy(delta.detach(), ratio, self.beta).sum() / steps
                 kl = k3(logp, refs[i]).sum().cpu() / steps
-                (loss_v + loss_pi + self.alpha * kl).backward()
+                torch.autograd.backward(loss_v + loss_pi + self.alpha * kl)
                 log[n] += float(loss_v.detach()), float(loss_pi.detach()), float(kl.detach())
             if not np.isfinite(log[n]).all():
                 raise FloatingPointError(f"loss {log[n].tolist()} at step {n + 1} of {len(plan)}: lower oreo.lr")
