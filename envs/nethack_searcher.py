@@ -126,7 +126,7 @@ class NethackSearcher:
             if self._tried[*self._place, f"door {way}"] < _FRUITLESS:
                 self._tried[*self._place, f"door {way}"] += 1
                 self._keys = [way]
-                return way
+                return str(way)
         depth = self._place[0]
         if self._stale > _STALE:
             self._stale = 0

@@ -16,6 +16,7 @@ from ..memory.core import Memory
 from ..memory.replay import turns
 from ..memory.trajectory import Trajectory
 from .advantages import expectile_loss
+from .critics import descend
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +110,7 @@ def fit(
         loss = loss_q + loss_v
         if alpha:
             loss = loss + alpha * F.cross_entropy(every.flatten(0, 1), said.flatten())
-        if not bool(torch.isfinite(loss)):
-            raise FloatingPointError(f"critic loss {float(loss)} at step {step + 1} of {steps}: lower lr={lr}")
-        for group in optimizer.param_groups:
-            group["lr"] = lr * min(1.0, 2 * (1 - step / steps))  # falls to zero in the second half
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, loss, lr, step, steps)
         with torch.no_grad():
             for a, b in zip(slow.parameters(), q.parameters(), strict=True):
                 a.lerp_(b, ema)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..envs import TextEnv, make, options, spec
@@ -25,10 +25,12 @@ def offers(world: TextEnv | TeamEnv) -> set[str]:
     """Return which of NEEDS a world has at its first train task; of a team's, whether it has any oracle."""
     if isinstance(world, TeamEnv):
         return {"oracle", "actions"} if type(world).privileged is not TeamEnv.privileged else {"actions"}
+    alone: TextEnv = world
     _, info = world.reset(options={"task": world.tasks("train")[0]})
     out = {"actions"} if info["admissible"] is not None else set()
     out |= {"attempts"} if isinstance(world, Attempts) and world.turns > 1 else set()
-    for name, ask in (("oracle", world.privileged), ("searcher", world.searcher)):
+    asks: dict[str, Callable[[], object]] = {"oracle": alone.privileged, "searcher": alone.searcher}
+    for name, ask in asks.items():
         try:
             ask()
         except LookupError as lacks:

@@ -101,8 +101,9 @@ def _run(
             paper.env, str(arm.method), paper.model, paper.memory, seed, settings(paper, arm, quick), quick
         )
         run = RunDir.create(folder, config)
-        for k in range(arm.shares if first is not None else 0):
-            run.adopt(RunDir(first), k)
+        if first is not None:
+            for k in range(arm.shares):
+                run.adopt(RunDir(first), k)
     return train(resume=folder, say=say)
 
 
@@ -151,7 +152,8 @@ def _effect(effect: Effect, rows: Sequence[dict[str, Any]], front: str) -> dict[
         return row if column == front else row["also"][column]
 
     high = cell(effect.arm, effect.column)
-    low = cell(*effect.over) if effect.over is not None else {"mean": 0.0, "ci95": [0.0, 0.0]}
+    nothing: dict[str, Any] = {"mean": 0.0, "ci95": [0.0, 0.0]}
+    low = cell(*effect.over) if effect.over is not None else nothing
     gain = high["mean"] - low["mean"]
     apart = not effect.apart or high["ci95"][0] > low["ci95"][1]
     return {"effect": str(effect), "gain": gain, "holds": bool(gain >= effect.least and apart)}

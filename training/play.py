@@ -120,7 +120,10 @@ def judged(
                 f"agent {name!r} has no critic: {option} needs the directory of a run of method digiq, or --critic FOLDER"
             )
     fitted = load_critic(folder)[0]
-    return RerankAgent(policy, fitted, rerank) if search is None else SearchAgent(policy, fitted, search)
+    if search is not None:
+        return SearchAgent(policy, fitted, search)
+    assert rerank is not None  # `evaluate` takes no critic without a use for it
+    return RerankAgent(policy, fitted, rerank)
 
 
 def local_chat(name: str, temperature: float = 0.0) -> LocalChat:

@@ -15,6 +15,7 @@ from ..memory.core import Memory, Turn
 from ..memory.replay import turns
 from ..memory.trajectory import Trajectory
 from .advantages import soft_bellman_residual
+from .critics import descend
 
 MOST_BYTES = 2 << 30
 
@@ -118,7 +119,7 @@ def fit_soft(
 
     L_V = (V(s_t) − Σ_{i≥t} (r_i − β log ρ̄_i))², L_π = (V̄(s_t) − Σ_{i>t} (r_i − β log ρ̄_i) − r_t + β log ρ_t)², with
     ρ = π/π_ref and a bar where no gradient goes. Where a time limit cut the episode, V̄ of what lay behind it is added.
-    Source: OREO, arXiv 2412.16145, Eq. 7 to 9 (from memory), without its KL penalty on π. There π is a language
+    Source: OREO, arXiv 2412.16145, Eq. 7 to 9, without its KL penalty on π. There π is a language
     model's; here it is the critic's own, π ∝ π_ref exp(Q/β), so that β log ρ = Q − V_Q with V_Q as in `soft_value`, and
     L = (V_Q − V̄)² ties Q to V. At the optimum Q(s, a) = r + V(s'), and V = V_Q.
 
@@ -136,14 +137,7 @@ def fit_soft(
         chosen = rng.integers(len(data.cut), size=batch)
         losses = [_losses(critic, data, int(e), beta) for e in chosen]
         loss_v, loss_pi, tie = (torch.stack(one).mean() for one in zip(*losses, strict=True))
-        loss = loss_v + loss_pi + tie
-        if not bool(torch.isfinite(loss)):
-            raise FloatingPointError(f"critic loss {float(loss)} at step {step + 1} of {steps}: lower lr={lr}")
-        for group in optimizer.param_groups:
-            group["lr"] = lr * min(1.0, 2 * (1 - step / steps))  # falls to zero in the second half
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        descend(optimizer, loss_v + loss_pi + tie, lr, step, steps)
         log[step] = float(loss_v.detach()), float(loss_pi.detach())
     tail = log[-max(1, steps // 10) :].mean(0)
     return {"loss_v": float(tail[0]), "loss_pi": float(tail[1]), "steps": float(steps)}

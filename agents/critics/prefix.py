@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
     from ..team import TeamTurn
 
 Plan = Mapping[str, str]
-HASHES: dict[str, Callable[[int], Features]] = {
+HASHES: dict[str, Callable[..., Features]] = {
     "hashed": HashedFeatures,
     "sentences": SentenceFeatures,
     "relations": RelationFeatures,
