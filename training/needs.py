@@ -26,7 +26,7 @@ def offers(world: TextEnv | TeamEnv) -> set[str]:
     if isinstance(world, TeamEnv):
         return {"oracle", "actions"} if type(world).privileged is not TeamEnv.privileged else {"actions"}
     _, info = world.reset(options={"task": world.tasks("train")[0]})
-    out = {"actions"} if info["admissible"] is not None else set()
+    out = {"actions"} if info.get("admissible") is not None else set()
     out |= {"attempts"} if isinstance(world, Attempts) and world.turns > 1 else set()
     for name, ask in (("oracle", world.privileged), ("searcher", world.searcher)):
         try:
@@ -61,6 +61,7 @@ def lacks(env: str, method: type[Any]) -> str | None:
         return "team"
     world = make(env, **{k: v for k, v in getattr(method, "protocol", {}).items() if k in options(env)})
     offered = offers(world)
+    world.close()
     return next((n for n in method().needs if n not in offered), None)
 
 

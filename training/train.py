@@ -99,11 +99,13 @@ def configure(
     if free and mode == "choose":
         raise ValueError("run.mode='choose': this world lists no actions; give run.mode=generate")
     mode = mode or ("generate" if free else "choose")
+    hashes = {s: world.split_hash(s) for s in SPLITS}
+    world.close()
     return {
         "env": env, "env_kwargs": kwargs, "method": method, "hyper": asdict(made), "model": model, "memory": memory,
         "mode": mode, "seed": seed, "splits": {s: n for s, n in splits.items() if n > 0}, "before": before, "batch": batch,
         "quick": quick,
-        "split_hashes": {s: world.split_hash(s) for s in SPLITS},
+        "split_hashes": hashes,
     }  # fmt: skip
 
 
