@@ -31,8 +31,8 @@ def offers(world: TextEnv | TeamEnv) -> set[str]:
     for name, ask in (("oracle", world.privileged), ("searcher", world.searcher)):
         try:
             ask()
-        except LookupError as lacks:
-            if isinstance(lacks, KeyError | IndexError):
+        except LookupError as error:
+            if isinstance(error, KeyError | IndexError):
                 raise  # a fault, not a world that does not offer something
         else:
             out.add(name)
