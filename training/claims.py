@@ -131,7 +131,7 @@ RISE = Paper(
     ),
     env="reasoning",
     settings={
-        "env.family": "totals", "env.level": "2", "env.train": "20000", "env.turns": "5", "env.feedback": "blind",
+        "env.family": "median", "env.level": "2", "env.turns": "5", "env.feedback": "blind",
         "rise.demonstrations": "3000", "rise.epochs0": "1", "rise.iterations": "2", "rise.episodes": "300",
         "rise.candidates": "8", "bc.demonstrations": "3000", "bc.epochs": "1", "filtered-bc.demonstrations": "3000",
         "filtered-bc.epochs": "1", "filtered-bc.iterations": "2", "eval.valid": "0", "eval.test": "200",
@@ -156,7 +156,7 @@ SCORE = Paper(
         "filtered BC": Arm("filtered-bc", shares=0),
         "SCoRe": Arm("score"),
         "SCoRe, after stage I": Arm(round=2),
-        "SCoRe, without stage I": Arm("score", {"stage1": "0", "stage2": "4"}),
+        "SCoRe, without stage I": Arm("score", {"stage1": "0", "stage2": "5"}),
         "SCoRe, alpha = 0": Arm("score", {"alpha": "0"}, shares=3),
     },
     effects=(
@@ -168,8 +168,8 @@ SCORE = Paper(
     ),
     env="reasoning",
     settings={
-        "env.family": "totals", "env.level": "2", "env.train": "20000", "env.turns": "2", "env.feedback": "blind",
-        "score.demonstrations": "3000", "score.epochs0": "1", "score.stage1": "2", "score.stage2": "2",
+        "env.family": "median", "env.level": "2", "env.turns": "2", "env.feedback": "blind",
+        "score.demonstrations": "3000", "score.epochs0": "1", "score.stage1": "2", "score.stage2": "3",
         "score.lr": "1e-4", "bc.demonstrations": "3000", "bc.epochs": "1", "filtered-bc.demonstrations": "3000",
         "filtered-bc.epochs": "1", "filtered-bc.iterations": "2", "eval.valid": "0", "eval.test": "200",
     },

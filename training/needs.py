@@ -27,14 +27,14 @@ def offers(world: TextEnv | TeamEnv) -> set[str]:
         return {"oracle", "actions"} if type(world).privileged is not TeamEnv.privileged else {"actions"}
     alone: TextEnv = world
     _, info = world.reset(options={"task": world.tasks("train")[0]})
-    out = {"actions"} if info["admissible"] is not None else set()
+    out = {"actions"} if info.get("admissible") is not None else set()
     out |= {"attempts"} if isinstance(world, Attempts) and world.turns > 1 else set()
     asks: dict[str, Callable[[], object]] = {"oracle": alone.privileged, "searcher": alone.searcher}
     for name, ask in asks.items():
         try:
             ask()
-        except LookupError as lacks:
-            if isinstance(lacks, KeyError | IndexError):
+        except LookupError as error:
+            if isinstance(error, KeyError | IndexError):
                 raise  # a fault, not a world that does not offer something
         else:
             out.add(name)
@@ -63,6 +63,7 @@ def lacks(env: str, method: type[Any]) -> str | None:
         return "team"
     world = make(env, **{k: v for k, v in getattr(method, "protocol", {}).items() if k in options(env)})
     offered = offers(world)
+    world.close()
     return next((n for n in method().needs if n not in offered), None)
 
 

@@ -50,7 +50,7 @@ def reproduce(
         ]
         rows.append(_row(label, arm, paper.columns, runs))
     effects = [_effect(e, rows, paper.columns[0]) for e in paper.effects]
-    row = {
+    row: dict[str, Any] = {
         "paper": name, "claim": paper.claim, "split": "test", "quick": quick, "rows": rows,
         "gain": effects[0]["gain"], "holds": all(e["holds"] for e in effects),
     }  # fmt: skip
@@ -129,7 +129,7 @@ def _row(label: str, arm: Arm, columns: Sequence[str], runs: Sequence[Path]) -> 
         pooled = pooled_mean if column in DIFFERENCES else pooled_share
         return pooled([_cell(f, column) for f in finals], n)
 
-    row = {
+    row: dict[str, Any] = {
         "name": label, "n": sum(n), "seeds": len(runs), **together(front),
         "by_seed": [_cell(f, front)["mean"] for f in finals],
         "steps": sum(f["steps"]["mean"] for f in finals) / len(finals),

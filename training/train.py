@@ -61,11 +61,13 @@ def configure(
     require(method, made.needs, env, offered)
     splits, run = _part(values, "eval"), _part(values, "run")
     before = splits.pop("before")
+    hashes = {s: world.split_hash(s) for s in SPLITS}
+    world.close()
     return {
         "env": env, "env_kwargs": _part(values, "env"), "method": method, "hyper": asdict(made), "model": model,
         "memory": memory, "mode": _mode(run.get("mode"), "actions" not in offered), "seed": seed,
         "splits": {s: n for s, n in splits.items() if n > 0}, "before": before, "batch": run["batch"], "quick": quick,
-        "split_hashes": {s: world.split_hash(s) for s in SPLITS},
+        "split_hashes": hashes,
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from random import Random
 
 from .grade import Grader, grade_list, grade_number
@@ -19,16 +19,12 @@ _INT = re.compile(r"-?\d+")
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A rule. make: question and answer at a level. solve: answer from the question. public: the question tells all.
-
-    mixed: whether it is one of `mixed`, whose tasks stay what they were when a family is added.
-    """
+    """A rule. make: question and answer at a level. solve: answer from the question. public: the question tells all."""
 
     make: Callable[[Random, int], tuple[str, str]]
     solve: Callable[[str], str]
     grader: Grader = grade_number
     public: bool = True
-    mixed: bool = True
 
 
 def _ints(text: str) -> list[int]:
@@ -199,26 +195,6 @@ def solve_median(question: str) -> str:
     return str(row[len(row) // 2])
 
 
-def make_totals(rng: Random, level: int) -> tuple[str, str]:
-    """Running totals from right to left, written from left to right.
-
-    The first number to be written rests on all others; beside a draft each rests on the one behind it. So an answer is
-    easier to mend than to write, and where one attempt put a number wrong, the next can put it right.
-    """
-    count, top = ((4, 5), (5, 5), (7, 9), (9, 20), (12, 99))[level - 1]
-    row = _row([rng.randint(1, top) for _ in range(count)])
-    return f"Add up from the right: {row}.", solve_totals(row)
-
-
-def solve_totals(question: str) -> str:
-    """Read the numbers.
-
-    >>> solve_totals("Add up from the right: 3, 1, 4.")
-    '8, 5, 4'
-    """
-    return _row([*accumulate(reversed(_ints(question)))][::-1])
-
-
 def make_guess(rng: Random, level: int) -> tuple[str, str]:
     """Hide a number: only "too small" and "too large" lead to it, so it wants several turns and graded feedback."""
     top = (5, 10, 30, 100, 1000)[level - 1]
@@ -241,8 +217,7 @@ FAMILIES: dict[str, Family] = {
     "order": Family(make_order, solve_order, grade_list),
     "letters": Family(make_letters, solve_letters),
     "median": Family(make_median, solve_median),
-    "totals": Family(make_totals, solve_totals, grade_list, mixed=False),
-    "guess": Family(make_guess, solve_guess, public=False, mixed=False),
+    "guess": Family(make_guess, solve_guess, public=False),
 }
 _OPENINGS = {
     "What is the remainder": "remainder",
@@ -252,7 +227,6 @@ _OPENINGS = {
     "Sort from": "order",
     "How often": "letters",
     "What is the median": "median",
-    "Add up": "totals",
     "I think of": "guess",
 }
 
