@@ -126,6 +126,13 @@ def test_a_state_is_equal_after_other_ways_exactly_where_the_world_goes_on_alike
     assert met > 10
 
 
+def test_the_state_of_a_shop_is_where_the_customer_is() -> None:
+    env = make("webshop")
+    assert isinstance(env, TextEnv)
+    here, there, again = walk(env, "search[red shoes]", "click[not on this page]")
+    assert here != there == again
+
+
 def test_credit_adds_the_episodes_and_the_steps_advantage() -> None:
     played = [
         episode("t", ("hall", 0.0), ("room", 1.0)), episode("t", ("hall", 0.0), ("cellar", 0.0)),
