@@ -84,7 +84,7 @@ def fit(
     L = (Q(h, w) − [r + γ_h V(h')])² + L^τ(Q̄(h, w) − V(h)) + α · (−log softmax Q(h, ·)[w]),
     with L^τ the expectile loss and Q̄ a slowly following copy. The last term (CQL) presses tokens down that the data
     has not said; it also moves those that it has, so α = 0 for exact values.
-    Source: ILQL, arXiv 2206.11871, Sec. 4.2 (from memory). Ours: γ_h is γ at an action's end only, and the least of the
+    Source: ILQL, arXiv 2206.11871, Sec. 4.2. Ours: γ_h is γ at an action's end only, and the least of the
     heads is the target.
 
     Returns:

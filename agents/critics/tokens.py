@@ -32,7 +32,7 @@ class TokenCritic:
     actions, as a step-level critic's are: Q(s, a) is Q of the end mark behind the whole action, V(s) is V of the empty
     beginning, and A(s, a) = Q(s, a) − V(s), which is the sum of Q(hᵢ, wᵢ) − V(hᵢ) wherever Q(hᵢ, wᵢ) = V(hᵢ₊₁). Of the
     heads the least counts.
-    Source: ILQL, arXiv 2206.11871, Sec. 4 (from memory); there the heads sit on a language model that is fine-tuned, the
+    Source: ILQL, arXiv 2206.11871, Sec. 4; there the heads sit on a language model that is fine-tuned, the
     tokens are the model's, and every token is discounted.
 
     features: of a state and the beginning of an action, see `features.py`. words: the vocabulary; others share one slot.
