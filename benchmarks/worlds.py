@@ -104,11 +104,14 @@ def speed(row: dict[str, Any]) -> list[str]:
 
 def page(found: dict[str, Any], timed: dict[str, Any], fuzzed: dict[str, Any]) -> str:
     """Return docs/worlds.md."""
+    from agentgym.envs import listing
+
     by: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in found["rows"]:
         by[row["env"]][row["agent"]] = row
     reasons: dict[str, list[str]] = defaultdict(list)
-    for world, agents in found["left_out"].items():
+    unmeasured = {r["id"]: dict.fromkeys(AGENTS, "not measured yet") for r in listing() if r["id"] not in by}
+    for world, agents in (unmeasured | found["left_out"]).items():
         for agent, why in agents.items():
             reasons[why].append(f"`{world}` {agent}")
     out = [
