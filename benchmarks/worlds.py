@@ -52,7 +52,9 @@ def renewed(old: dict[str, Any], new: dict[str, Any], worlds: list[str]) -> dict
         return str(row.get("env") or row["name"].split(":")[0].split(",")[0])
 
     rows = [r for r in old["rows"] if world(r) not in worlds] + new["rows"]
-    order = sorted({world(r) for r in rows}) if "left_out" in old else list(dict.fromkeys(map(world, old["rows"])))
+    order = (
+        sorted({world(r) for r in rows}) if "left_out" in old else list(dict.fromkeys(map(world, old["rows"] + rows)))
+    )
     told = {"worlds": worlds, **{k: new[k] for k in ("seed", "date", "commit")}}
     out = old | {"rows": sorted(rows, key=lambda r: order.index(world(r)))}
     if "left_out" in old:

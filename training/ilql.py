@@ -85,7 +85,8 @@ def fit(
     with L^τ the expectile loss and Q̄ a slowly following copy. The last term (CQL) presses tokens down that the data
     has not said; it also moves those that it has, so α = 0 for exact values.
     Source: ILQL, arXiv 2206.11871, Sec. 4.2. Ours: γ_h is γ at an action's end only, and the least of the
-    heads is the target.
+    heads is the target: of one head values are exact in the limit, of two they lie lower, the more so the more words an
+    action has.
 
     Returns:
         loss_q, loss_v (means of the last tenth), steps.

@@ -94,9 +94,9 @@ def random_walk() -> np.ndarray:
 
 
 def test_token_values_are_those_of_whole_actions() -> None:
-    critic = TokenCritic(Rooms(256), vocabulary(WORDS), width=64, reads="screen")
+    critic = TokenCritic(Rooms(256), vocabulary(WORDS), width=64, heads=1, reads="screen")
     data = tokens(played(0.0), critic, memory_maker("window:1"), GAMMA)
-    fit_tokens(critic, data, steps=2500, lr=2e-3, tau=0.5, rng=np.random.default_rng(0))
+    fit_tokens(critic, data, steps=2500, lr=2e-3, ema=0.5, tau=0.5, rng=np.random.default_rng(0))
     exact = random_walk()
     assert np.abs(critic.v(ROOMS) - exact).max() < 0.06
     right = [1.0 if i + 1 == LENGTH else GAMMA * exact[i + 1] for i in range(LENGTH)]
