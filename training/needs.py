@@ -8,6 +8,7 @@ from typing import Any
 from ..envs import TextEnv, make, options, spec
 from ..envs.reasoning import Attempts
 from ..envs.team import TeamEnv
+from .methods.core import Particular
 
 NEEDS = {
     "oracle": "a privileged state with the right action, from which demonstrations come",
@@ -16,9 +17,13 @@ NEEDS = {
     "attempts": "a verifier of several attempts at one question",
 }
 
-WHY = {"alone": "one agent learns, here several act", "team": "a team learns, here one agent acts"} | {
-    need: f"no {text.removeprefix('a ')}" for need, text in NEEDS.items()
-}
+WHY = (
+    {"alone": "one agent learns, here several act", "team": "a team learns, here one agent acts"}
+    | {need: f"no {text.removeprefix('a ')}" for need, text in NEEDS.items()}
+    | {
+        "check": "no states with names (`gigpo` and `dpo` take `anchor=observation` there), no bandit algorithm (`evolve`)"
+    }
+)
 
 
 def offers(world: TextEnv | TeamEnv) -> set[str]:
@@ -62,14 +67,20 @@ def lacks(env: str, method: type[Any]) -> str | None:
     if not several and team == "only":
         return "team"
     world = make(env, **{k: v for k, v in getattr(method, "protocol", {}).items() if k in options(env)})
-    offered = offers(world)
+    offered, made = offers(world), method()
+    lacking = next((n for n in made.needs if n not in offered), None)
+    if lacking is None and isinstance(made, Particular):
+        try:
+            made.check(world)
+        except ValueError:
+            lacking = "check"
     world.close()
-    return next((n for n in method().needs if n not in offered), None)
+    return lacking
 
 
 def table(worlds: Sequence[str], methods: dict[str, type[Any]]) -> str:
     """Return Markdown: a row for every world, a column for every method; a letter stands for why not."""
-    letters: dict[str | None, str] = {None: "yes", **dict(zip(WHY, "abcdef", strict=True))}
+    letters: dict[str | None, str] = {None: "yes", **dict(zip(WHY, "abcdefg", strict=True))}
     lines = [f"| world | {' | '.join(f'`{m}`' for m in methods)} |", f"|---{'|---' * len(methods)}|"]
     for world in worlds:
         lines.append(f"| `{world}` | {' | '.join(letters[lacks(world, m)] for m in methods.values())} |")
