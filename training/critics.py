@@ -120,8 +120,6 @@ def fit(
     tau: float = 0.9,
     ema: float = 0.1,
     every: int = 1,
-    decay: float = 1e-4,
-    drop: float = 0.0,
     rng: np.random.Generator,
 ) -> dict[str, float]:
     """Fit Q and V to steps.
@@ -130,21 +128,17 @@ def fit(
     expectile: the same with L_V an expectile loss, so that V tends to the best action's value (IQL).
     mc: both regress on the Monte-Carlo return.
     Source: Digi-Q, arXiv 2502.15760, Sec. 4.2; IQL, arXiv 2110.06169. The target heads V̄, Q̄ start as copies and follow
-    with rate `ema` every `every` steps (Digi-Q's release never copies them at the start). decay: of the weights
-    (AdamW). drop: share of the features that are hidden from the heads at each step, others each time, so that none is
-    relied upon alone; for hashes, of which a few tell one episode from all others.
+    with rate `ema` every `every` steps (Digi-Q's release never copies them at the start).
 
     Returns:
         loss_q, loss_v (means of the last tenth), steps.
     Raises:
-        ValueError: an unknown objective, or drop outside [0, 1). FloatingPointError: a loss is not finite.
+        ValueError: an unknown objective. FloatingPointError: a loss is not finite.
     """
     choice("objective", objective, OBJECTIVES)
-    if not 0 <= drop < 1:
-        raise ValueError(f"drop={drop}: needs a share in [0, 1)")
     q, v = critic.q_heads, critic.v_heads
     q_target, v_target = copy.deepcopy(q), copy.deepcopy(v)
-    optimizer = torch.optim.AdamW([*q.parameters(), *v.parameters()], lr=lr, weight_decay=decay)
+    optimizer = torch.optim.AdamW([*q.parameters(), *v.parameters()], lr=lr, weight_decay=1e-4)
     log = np.empty((steps, 2))
     for step in range(steps):
         i = torch.from_numpy(rng.integers(len(data), size=batch))
@@ -154,9 +148,8 @@ def fit(
             else:
                 y_q = td_target(data.r[i], v_target(data.v_next[i]).amin(0), data.terminated[i], gamma)
                 y_v = q_target(data.q[i]).amin(0)
-        x_q, x_v = (_hidden(x[i], drop, rng) for x in (data.q, data.v))
-        loss_q = ((q(x_q) - y_q) ** 2).mean()
-        gap = y_v - v(x_v)
+        loss_q = ((q(data.q[i]) - y_q) ** 2).mean()
+        gap = y_v - v(data.v[i])
         loss_v = expectile_loss(gap, tau).mean() if objective == "expectile" else (gap**2).mean()
         descend(optimizer, loss_q + loss_v, lr, step, steps)
         if (step + 1) % every == 0:
@@ -167,13 +160,6 @@ def fit(
         log[step] = float(loss_q.detach()), float(loss_v.detach())
     tail = log[-max(1, steps // 10) :].mean(0)
     return {"loss_q": float(tail[0]), "loss_v": float(tail[1]), "steps": float(steps)}
-
-
-def _hidden(x: Tensor, drop: float, rng: np.random.Generator) -> Tensor:
-    """Return features with a random share of them set to zero, in every row others."""
-    if drop == 0:
-        return x
-    return x * torch.from_numpy(rng.random(x.shape, dtype=np.float32) >= drop)
 
 
 def diagnose(critic: Critic, data: Transitions, oracle: Sequence[str] | None = None, pool: int = 8) -> dict[str, Any]:

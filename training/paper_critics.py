@@ -45,7 +45,7 @@ class Setting:
     """How a world is measured.
 
     p_wrong, p_follow, p_slip, n: of the weak policy (`FlawedAgent`; the seed is the user). data: its episodes on train
-    tasks. size, width, reads: of the critics. steps, batch, lr, gamma, tau, drop: of the fits. episodes: of `test` tasks, unseen
+    tasks. size, width, reads: of the critics. steps, batch, lr, gamma, tau: of the fits. episodes: of `test` tasks, unseen
     in training, per arm. states: about so many visited states of these have their candidates valued exactly. again: plays
     that value a candidate under the weak policy.
     """
@@ -63,7 +63,6 @@ class Setting:
     lr: float = 1e-3
     gamma: float = 0.95
     tau: float = 0.95
-    drop: float = 0.0
     episodes: int = 134
     states: int = 250
     again: int = 8
@@ -175,7 +174,7 @@ def measure(
         critics[objective] = critic = fresh()
         done = fit(
             critic, steps, objective=objective, steps=setting.steps, batch=setting.batch, lr=setting.lr,  # type: ignore[arg-type]
-            gamma=setting.gamma, tau=setting.tau, drop=setting.drop, rng=np.random.default_rng([seed, 41]),
+            gamma=setting.gamma, tau=setting.tau, rng=np.random.default_rng([seed, 41]),
         )  # fmt: skip
         told[objective] = {"loss_q": round(done["loss_q"], 5), "loss_v": round(done["loss_v"], 5)}
         if keep is not None:

@@ -101,6 +101,8 @@ def judged(
     from ..agents.search import SearchAgent
     from .critics import load_critic
 
+    if rerank is None and search is None:
+        raise ValueError(f"critic={critic!r}: say what it is for, rerank=N or search=N")
     if isinstance(policy, PrivilegedAgent):
         raise ValueError(f"agent {name!r} knows better than any critic: --rerank and --search are for the others")
     if rerank is not None and search is not None:
@@ -122,7 +124,7 @@ def judged(
     fitted = load_critic(folder)[0]
     if search is not None:
         return SearchAgent(policy, fitted, search)
-    assert rerank is not None  # `evaluate` takes no critic without a use for it
+    assert rerank is not None
     return RerankAgent(policy, fitted, rerank)
 
 
@@ -261,10 +263,7 @@ def evaluate(
     world = make(env, **kwargs)
     alone = isinstance(world, TextEnv)
     tasks = _drawn(list(world.tasks(split)), episodes, seed)
-    if critic is not None and rerank is None and search is None:
-        raise ValueError(f"critic={critic!r}: say what it is for, rerank=N or search=N")
-    timing = Timing()
-    start = time.monotonic()
+    timing, start = Timing(), time.monotonic()
     with_: Options = {
         "env_id": env, "env_kwargs": kwargs, "memory": memory, "seed": seed, "batch": batch, "timing": timing,
     }  # fmt: skip
@@ -291,8 +290,6 @@ def evaluate(
     return row | {
         "agent": agent_name,
         **{k: v for k, v in (("rerank", rerank), ("search", search), ("critic", critic)) if v is not None},
-        "share_of_seconds": {
-            "env": round(timing.env_s, 3), "memory": round(timing.memory_s, 3), "agent": round(timing.agent_s, 3),
-        },
+        "share_of_seconds": timing.seconds(),
         "steps_played": timing.steps,
     }  # fmt: skip

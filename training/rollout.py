@@ -28,6 +28,10 @@ class Timing:
     episodes: int = 0
     steps: int = 0
 
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds of environment, memory and agent."""
+        return {"env": round(self.env_s, 3), "memory": round(self.memory_s, 3), "agent": round(self.agent_s, 3)}
+
 
 AnyEnv = TypeVar("AnyEnv", bound="TextEnv | TeamEnv")
 Said = TypeVar("Said")

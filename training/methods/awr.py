@@ -11,12 +11,13 @@ from torch import Tensor
 
 from ...agents.critics import READS, Critic, HashedFeatures
 from ...agents.teachers import Correction
+from ...envs.errors import at_least, choice
 from ...memory.trajectory import Trajectory
 from ..advantages import advantage_weights
 from ..critics import Transitions, diagnose, fit, load_critic, save_critic, transitions
 from ..examples import own_actions
 from ..lab import Lab
-from .bc import demonstrate
+from .bc import demonstrate, roll_out_all
 from .core import dataset
 
 
@@ -56,16 +57,14 @@ class Awr:
     lr: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("demonstrations", "episodes", "critic_steps", "width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{self.id}.{name}={getattr(self, name)}: needs at least 1")
+        whole = ("demonstrations", "episodes", "critic_steps", "width")
+        at_least(1, f"{self.id}.", **{name: getattr(self, name) for name in whole})
         for name in ("beta", "temperature"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{self.id}.{name}={getattr(self, name)}: needs to be positive")
         if not 0 <= self.gamma <= 1:
             raise ValueError(f"{self.id}.gamma={self.gamma}: needs a share, from 0 to 1")
-        if self.reads not in READS:
-            raise ValueError(f"{self.id}.reads={self.reads!r}: choose one of {', '.join(READS)}")
+        choice(f"{self.id}.reads", self.reads, READS)
 
     @property
     def rounds(self) -> int:
@@ -76,10 +75,7 @@ class Awr:
         """Return demonstrations first, then the student's own episodes, won or not."""
         if k == 0:
             return demonstrate(lab, self.demonstrations)
-        tasks = lab.tasks("train", self.episodes, k)
-        played = lab.play(lab.student.policy(self.temperature), tasks, k, label="roll out")
-        lab.say(f"  roll out: {sum(t.success for t in played)} of {len(played)} train episodes succeeded")
-        return played
+        return roll_out_all(lab, k, self.episodes, self.temperature)
 
     def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
         """Return the episodes' own actions, from round 1 on weighed by exp(A/β)."""

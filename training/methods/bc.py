@@ -26,6 +26,13 @@ def roll_out(lab: Lab, k: int, episodes: int, temperature: float) -> list[Trajec
     return lab.play(lab.student.policy(temperature), tasks, k, label="roll out")
 
 
+def roll_out_all(lab: Lab, k: int, episodes: int, temperature: float) -> list[Trajectory]:
+    """Return the same, won or not, where all are learned from, and say how many were won."""
+    played = roll_out(lab, k, episodes, temperature)
+    lab.say(f"  roll out: {sum(t.success for t in played)} of {len(played)} train episodes succeeded")
+    return played
+
+
 @dataclass(frozen=True)
 class BC:
     """Supervised fine-tuning on demonstrations, loss on the tokens of actions only.

@@ -11,6 +11,7 @@ import torch
 
 from ...agents.teachers import Correction
 from ...envs.core import TextEnv
+from ...envs.errors import at_least, choice
 from ...memory.trajectory import Trajectory
 from ..advantages import returns
 from ..anchors import ANCHORS, anchors, require
@@ -61,11 +62,9 @@ class StepDpo:
     lr: float | None = None
 
     def __post_init__(self) -> None:
-        if self.anchor not in ANCHORS:
-            raise ValueError(f"dpo.anchor={self.anchor!r}: choose one of {', '.join(ANCHORS)}")
+        choice("dpo.anchor", self.anchor, ANCHORS)
         for name, low in {"demonstrations": 1, "iterations": 0, "tasks": 1, "group": 2, "pairs": 1}.items():
-            if getattr(self, name) < low:
-                raise ValueError(f"dpo.{name}={getattr(self, name)}: needs at least {low}")
+            at_least(low, "dpo.", **{name: getattr(self, name)})
         for name in ("temperature", "margin", "beta"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"dpo.{name}={getattr(self, name)}: needs to be positive")

@@ -11,6 +11,7 @@ import torch
 
 from ...agents.teachers import Correction
 from ...envs.core import TextEnv
+from ...envs.errors import at_least, choice
 from ...memory.trajectory import Trajectory
 from ..advantages import anchored, group_relative, returns
 from ..anchors import ANCHORS, anchors, require
@@ -67,12 +68,10 @@ class Grpo:
     lr: float | None = None
 
     def __post_init__(self) -> None:
-        if self.anchor not in ANCHORS:
-            raise ValueError(f"{self.id}.anchor={self.anchor!r}: choose one of {', '.join(ANCHORS)}")
+        choice(f"{self.id}.anchor", self.anchor, ANCHORS)
         least = {"demonstrations": 0, "iterations": 0, "updates": 1, "tasks": 1, "group": 2, "passes": 1, "beta": 0}
         for name, low in (least | {"step_weight": 0}).items():
-            if getattr(self, name) < low:
-                raise ValueError(f"{self.id}.{name}={getattr(self, name)}: needs at least {low}")
+            at_least(low, f"{self.id}.", **{name: getattr(self, name)})
         if self.temperature <= 0:
             raise ValueError(
                 f"{self.id}.temperature={self.temperature}: episodes must differ, so it needs to be positive"

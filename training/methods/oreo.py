@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...agents.critics import READS, Critic, HashedFeatures
 from ...agents.teachers import Correction
+from ...envs.errors import at_least, choice
 from ...memory.trajectory import Trajectory
 from .. import update
 from ..advantages import soft_bellman_residual
@@ -21,7 +22,7 @@ from ..lab import Lab
 from ..losses import k3, soft_policy
 from ..reinforce import Said, own_words
 from ..sequences import collate
-from .bc import demonstrate
+from .bc import demonstrate, roll_out_all
 from .core import dataset
 
 
@@ -66,14 +67,12 @@ class Oreo:
     lr: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("demonstrations", "episodes", "batch", "passes", "critic_steps", "width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"oreo.{name}={getattr(self, name)}: needs at least 1")
+        whole = ("demonstrations", "episodes", "batch", "passes", "critic_steps", "width")
+        at_least(1, "oreo.", **{name: getattr(self, name) for name in whole})
         for name in ("temperature", "beta", "critic_lr"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"oreo.{name}={getattr(self, name)}: needs to be positive")
-        if self.reads not in READS:
-            raise ValueError(f"oreo.reads={self.reads!r}: choose one of {', '.join(READS)}")
+        choice("oreo.reads", self.reads, READS)
 
     @property
     def rounds(self) -> int:
@@ -84,10 +83,7 @@ class Oreo:
         """Return demonstrations first, then the student's own episodes, won or not."""
         if k == 0:
             return demonstrate(lab, self.demonstrations)
-        tasks = lab.tasks("train", self.episodes, k)
-        played = lab.play(lab.student.policy(self.temperature), tasks, k, label="roll out")
-        lab.say(f"  roll out: {sum(t.success for t in played)} of {len(played)} train episodes succeeded")
-        return played
+        return roll_out_all(lab, k, self.episodes, self.temperature)
 
     def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
         """Return the episodes' own actions."""
