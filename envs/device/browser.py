@@ -30,10 +30,13 @@ _SHOWN = 200
 _LONGEST = 160
 _LOADING_S = 120.0
 _WAIT_S = 0.2
-_READY = "document.readyState === 'complete' && typeof core !== 'undefined' && core.cover_div !== null"
+_ROW = 8
+_READY = """window.agentgymPictures && document.readyState === "complete" && agentgymPictures.every((p) => p.complete)
+  && typeof core !== "undefined" && core.cover_div !== null"""
 _START = (
     "core.EPISODE_MAX_TIME = 2 ** 31 - 1; core.setDataMode({mode}); Math.seedrandom({seed}); core.startEpisodeReal(); 0"
 )
+_LEAVE = "window.agentgymPictures = null; 0"
 _OPTION = """if (node instanceof HTMLOptionElement) {
   const list = node.parentElement.closest("select");
   node.selected = list.multiple ? !node.selected : true;
@@ -50,6 +53,11 @@ _TAP = f"""((node) => {{
   if (!box) return null;
   return [box.left + box.width / 2, box.top + box.height / 2];
 }})(agentgymNodes[%d])"""
+_MIDDLE = """((node) => {
+  if (!node.isConnected) return null;
+  const box = (node instanceof Text ? node.parentElement : node).getBoundingClientRect();
+  return [box.left + box.width / 2, box.top + box.height / 2];
+})(agentgymNodes[%d])"""
 _FOCUS = """((node, clear) => {
   if (!node || !node.isConnected || !(node.tagName === "TEXTAREA" || node.tagName === "INPUT" && node.select)) return false;
   if (node.disabled) return false;
@@ -140,6 +148,7 @@ class MiniWobBackend:
             self._page = (browser, *browser.open())
             self._ask("Page.addScriptToEvaluateOnNewDocument", source=_script("watch.js"))
         self._kind = kind
+        self._said(_LEAVE)  # what is ready from now on is the new page
         self._ask("Page.navigate", url=(self._folder / f"{kind}.html").as_uri())
         deadline = time.monotonic() + _LOADING_S
         while not self._said(_READY):
@@ -213,8 +222,10 @@ class MiniWobBackend:
         if event.index >= len(self._screen.elements):
             return False
         match event.kind:
-            case "tap" if event.index >= 0:
-                return self._press(self._evaluate(_TAP % event.index))
+            case "tap" | "hover" if event.index >= 0:
+                return self._aim(event.index, press=event.kind == "tap")
+            case "drag":
+                return self._drag(event.index, event.onto)
             case "tap" if event.point is not None:
                 return all(0 <= v < top for v, top in zip(event.point, SIZE, strict=True)) and self._press(event.point)
             case "type":
@@ -230,19 +241,45 @@ class MiniWobBackend:
                 return True
         return False
 
-    def _press(self, point: Sequence[float] | None) -> bool:
-        """Click a pixel; nothing is left to do where there is none, and nothing to click where it is None."""
-        if not point:
-            return point is not None
-        steps: tuple[dict[str, Any], ...] = (
-            {"type": "mouseMoved"},
-            {"type": "mousePressed"},
-            {"type": "mouseReleased"},
-        )
-        button = {"button": "left", "clickCount": 1}
-        at = {"x": point[0], "y": point[1]}
-        self._input("Input.dispatchMouseEvent", [at | steps[0], *(at | s | button for s in steps[1:])])
+    def _aim(self, index: int, press: bool) -> bool:
+        """Move the mouse to an element and click there; False where it is not to be seen any more, or cannot be hovered."""
+        point = self._evaluate(_TAP % index)
+        if not point:  # gone, or an option, which is chosen by now
+            return point is not None and press
+        self._mouse(("mouseMoved", point))
+        if press:
+            self._press(self._evaluate(_TAP % index) or point)  # a page may move what the mouse is over
         return True
+
+    def _press(self, point: Sequence[float]) -> bool:
+        """Click a pixel."""
+        self._mouse(("mouseMoved", point), ("mousePressed", point), ("mouseReleased", point))
+        return True
+
+    def _drag(self, index: int, onto: int) -> bool:
+        """Drag an element's middle to another's, and a little past it, as lists reorder only there."""
+        elements = self._screen.elements
+        if elements[index].kind != "drag" or onto == index or onto >= len(elements):
+            return False
+        self._evaluate(_TAP % index)  # brings it into sight
+        ends = [self._evaluate(_MIDDLE % i) for i in (index, onto)]
+        if not all(ends):
+            return False
+        (x, y), (to_x, to_y) = ends
+        past = 1 if (to_y - y if abs(to_y - y) > _ROW else to_x - x) > 0 else -1  # later in reading order, or earlier
+        path = [(x + past, y + past), *((to_x + n * past, to_y + n * past) for n in (3, 5))]
+        moves = (("mouseDragged", at) for at in path)
+        self._mouse(("mouseMoved", (x, y)), ("mousePressed", (x, y)), *moves, ("mouseReleased", path[-1]))
+        return True
+
+    def _mouse(self, *moves: tuple[str, Sequence[float]]) -> None:
+        held = {"button": "left", "buttons": 1}
+        kinds = {
+            "mouseMoved": {"type": "mouseMoved"}, "mouseDragged": {"type": "mouseMoved", **held},
+            "mousePressed": {"type": "mousePressed", "clickCount": 1, **held},
+            "mouseReleased": {"type": "mouseReleased", "clickCount": 1, "button": "left"},
+        }  # fmt: skip
+        self._input("Input.dispatchMouseEvent", [kinds[kind] | {"x": x, "y": y} for kind, (x, y) in moves])
 
     def _type(self, event: Event) -> bool:
         if not all(c.isprintable() or c == "\n" for c in event.text):

@@ -185,9 +185,10 @@ def _number(seen: Seen) -> Actions:
 
 
 def _tweet(seen: Seen) -> Actions:
+    """Click a user's button, or what the menu behind "more" says, some of it with the user's name."""
     user, what = _part(r"the user (\S+),", seen.goal), _quoted(seen.goal)[0]
     at = seen.says(user)
-    for text in (what, what.lower()):
+    for text in (what, what.lower(), f"{what} {user}"):
         if (found := seen.find(text, after=at)) >= 0:
             return _click(found)
     return _click(seen.find("more", after=at))
@@ -197,6 +198,73 @@ def _picked(seen: Seen) -> Actions:
     return _ticked(
         seen, set(_part(r"Select (.+) and", seen.goal).split(", ")), "radio" if seen.all("radio") else "checkbox"
     )
+
+
+def _menu(seen: Seen) -> Actions:
+    """Follow a path: hover what is open so far, click its end."""
+    *path, end = _part(r"Select (.+)", seen.goal).split(">")
+    if (at := seen.find(end)) >= 0:
+        return _click(at)
+    shown = [at for name in path if (at := seen.find(name, "menu")) >= 0]
+    return (short(Event("hover", shown[-1])),)
+
+
+def _drag(index: int, onto: int) -> Actions:
+    return (short(Event("drag", index, onto=onto)),)
+
+
+def _lies(one: Element, other: Element) -> bool:
+    """Return whether the middles of two things that can be dragged are within 10 pixels of each other, both ways."""
+    return all(abs(int(a) - int(b)) <= 10 for a, b in zip(one.value.split(), other.value.split(), strict=True))
+
+
+def _inside(seen: Seen) -> Actions:
+    (small, one), (large, other) = sorted(seen.all("drag"), key=lambda row: row[1].text == "L")
+    return (() if _lies(one, other) else _drag(small, large)) + _click(seen.find("Submit"))
+
+
+def _sorted(seen: Seen) -> Actions:
+    """Drag the least number that stands too low to its place."""
+    rows = seen.all("drag")
+    numbers = [int(e.text) for _, e in rows]
+    for place, (now, right) in enumerate(zip(numbers, sorted(numbers), strict=True)):
+        if now != right:
+            return _drag(rows[numbers.index(right, place)][0], rows[place][0])
+    return _click(seen.find("Submit"))
+
+
+def _moved(seen: Seen) -> Actions:
+    """Drag a name to a place of a list, or of a grid of three by three, that the goal gives by itself or from there."""
+    name, where = re.fullmatch(r"Drag (\S+) (.+)\.", seen.goal).groups()  # type: ignore[union-attr]
+    rows = seen.all("drag")
+    at = next(n for n, (_, e) in enumerate(rows) if e.text == name)
+    if len(rows) == 9:
+        steps = {"up by one": -3, "down by one": 3, "left by one": -1, "right by one": 1}
+        to = at + steps[where] if where in steps else _CELLS.index(where.removeprefix("to the "))
+    else:
+        steps = {"up by one position": -1, "down by one position": 1}
+        ends = {"to the top": 0, "to the bottom": len(rows) - 1}
+        to = at + steps[where] if where in steps else ends.get(where, int(_part(r"(\d)", where) or 1) - 1)
+    return _drag(rows[at][0], rows[to][0])
+
+
+_CELLS = [
+    *("top left", "top center", "top right"), *("center left", "center", "center right"),
+    *("bottom left", "bottom center", "bottom right"),
+]  # fmt: skip
+
+
+def _shapes(seen: Seen) -> Actions:
+    """Drag the shapes of a kind or colour into the left box, or the only one, and the rest into the right one."""
+    wanted = _part(r"Drag all (\S+?)s? ", seen.goal)
+    boxes = seen.all("box")
+    todo: Actions = ()
+    for i, shape in seen.all("drag"):
+        fits = wanted in shape.text.split()
+        box, frame = boxes[0] if fits else boxes[-1]
+        if (fits or len(boxes) > 1) and not _lies(shape, frame):
+            todo += _drag(i, box)
+    return todo + _click(seen.find("Submit"))
 
 
 EXPERTS: dict[str, tuple[str, Callable[[Seen], Actions]]] = {
@@ -228,6 +296,13 @@ EXPERTS: dict[str, tuple[str, Callable[[Seen], Actions]]] = {
     "multi-layouts": (r"Search for .+ movies", _movie),
     "generate-number": (r"Generate an? ", _number),
     "social-media": ("For the user", _tweet),
+    "click-menu": (r"Select \S+$", _menu),
+    "drag-box": ("Drag the smaller box", _inside),
+    "drag-items": (r"Drag \S+ (to the (top|bottom|\d)|(up|down) by one position)", _moved),
+    "drag-items-grid": (r"Drag \S+ (to the|up|down|left|right)", _moved),
+    "drag-sort-numbers": ("Sort the numbers", _sorted),
+    "drag-shapes": (r"Drag all \S+ into the black box", _shapes),
+    "drag-shapes-2": ("Drag all .+ into the left box", _shapes),
 }
 
 
