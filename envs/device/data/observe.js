@@ -64,7 +64,7 @@
     if (foreign.has(e.id) || tag === "script" || tag === "style") return;
     if (!visible(e)) return bury(e);
     if (control(e, tag)) return;
-    if (drags(e)) return put(e, "drag", e instanceof SVGElement ? shape(e) : e.innerText, middle(e), false);
+    if (drags(e) && !within(e)) return put(e, "drag", e instanceof SVGElement ? shape(e) : e.innerText, middle(e), false);
     if (tag === "rect" && e.id && e.getAttribute("fill") === "none") return put(e, "box", name(e), middle(e), false);
     const own = tag === "a" || tag === "button" || ears(e);
     const text = clean(e.innerText === undefined ? e.textContent : e.innerText);
