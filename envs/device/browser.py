@@ -48,10 +48,13 @@ _TAP = f"""((node) => {{
   {_OPTION}
   const range = document.createRange();
   range.selectNodeContents(node);
-  (node instanceof Text ? node.parentElement : node).scrollIntoView({{ block: "nearest", inline: "nearest" }});
+  const element = node instanceof Text ? node.parentElement : node;
+  element.scrollIntoView({{ block: "nearest", inline: "nearest" }});
   const box = (node instanceof Text ? range : node).getClientRects()[0]; // a link over two lines has two
   if (!box) return null;
-  return [box.left + box.width / 2, box.top + box.height / 2];
+  const parts = [0.5, 0.25, 0.75, 0.1, 0.9, 0.02, 0.98]; // another element may lie over its middle
+  const spots = parts.flatMap((h) => parts.map((w) => [box.left + w * box.width, box.top + h * box.height]));
+  return spots.find(([x, y]) => element.contains(document.elementFromPoint(x, y))) || spots[0];
 }})(agentgymNodes[%d])"""
 _MIDDLE = """((node) => {
   if (!node.isConnected) return null;

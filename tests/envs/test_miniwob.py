@@ -166,6 +166,20 @@ def test_a_click_does_what_it_should_though_the_picture_under_the_mouse_is_anoth
 
 
 @real
+def test_a_button_that_another_covers_in_part_is_clicked_where_it_shows() -> None:
+    env = MiniWobEnv(pages="click-button-sequence")
+    for task in env.tasks("train"):
+        env.reset(options={"task": task})
+        one, two = (e.box for e in env.backend.screen().elements)
+        x, y = (one[0] + one[2]) // 2, (one[1] + one[3]) // 2
+        if one != two and two[0] < x < two[2] and two[1] < y < two[3]:
+            break
+    env.step("click 0")
+    assert env.step("click 1")[-1]["success"]
+    env.close()
+
+
+@real
 def test_no_string_brings_a_page_down() -> None:
     tally = fuzz(lambda: MiniWobEnv(pages="enter-text,click-tab-2,choose-list"), 150, seed=2)
     assert tally.strings >= 150 and tally.invalid > 30
