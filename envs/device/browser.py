@@ -226,7 +226,7 @@ class MiniWobBackend:
             return False
         match event.kind:
             case "tap" | "hover" if event.index >= 0:
-                return self._aim(event.index, press=event.kind == "tap")
+                return self._point(event.index, press=event.kind == "tap")
             case "drag":
                 return self._drag(event.index, event.onto)
             case "tap" if event.point is not None:
@@ -244,20 +244,16 @@ class MiniWobBackend:
                 return True
         return False
 
-    def _aim(self, index: int, press: bool) -> bool:
-        """Move the mouse to an element and click there; False where it is not to be seen any more, or cannot be hovered."""
+    def _point(self, index: int, press: bool) -> bool:
+        """Click an element, or only hover; False where it is not to be seen any more."""
         point = self._evaluate(_TAP % index)
         if not point:  # gone, or an option, which is chosen by now
             return point is not None and press
-        self._mouse(("mouseMoved", point))
-        if press:
-            self._press(self._evaluate(_TAP % index) or point)  # a page may move what the mouse is over
-        return True
+        return self._press(point) if press else self._mouse(("mouseMoved", point))
 
     def _press(self, point: Sequence[float]) -> bool:
         """Click a pixel."""
-        self._mouse(("mouseMoved", point), ("mousePressed", point), ("mouseReleased", point))
-        return True
+        return self._mouse(("mouseMoved", point), ("mousePressed", point), ("mouseReleased", point))
 
     def _drag(self, index: int, onto: int) -> bool:
         """Drag an element's middle to another's, and a little past it, as lists reorder only there."""
@@ -271,11 +267,12 @@ class MiniWobBackend:
         (x, y), (to_x, to_y) = ends
         past = 1 if (to_y - y if abs(to_y - y) > _ROW else to_x - x) > 0 else -1  # later in reading order, or earlier
         path = [(x + past, y + past), *((to_x + n * past, to_y + n * past) for n in (3, 5))]
-        moves = (("mouseDragged", at) for at in path)
-        self._mouse(("mouseMoved", (x, y)), ("mousePressed", (x, y)), *moves, ("mouseReleased", path[-1]))
-        return True
+        self._mouse(("mouseMoved", (x, y)), ("mousePressed", (x, y)))
+        for at in path:  # one by one, or the browser makes them one
+            self._mouse(("mouseDragged", at))
+        return self._mouse(("mouseReleased", path[-1]))
 
-    def _mouse(self, *moves: tuple[str, Sequence[float]]) -> None:
+    def _mouse(self, *moves: tuple[str, Sequence[float]]) -> bool:
         held = {"button": "left", "buttons": 1}
         kinds = {
             "mouseMoved": {"type": "mouseMoved"}, "mouseDragged": {"type": "mouseMoved", **held},
@@ -283,6 +280,7 @@ class MiniWobBackend:
             "mouseReleased": {"type": "mouseReleased", "clickCount": 1, "button": "left"},
         }  # fmt: skip
         self._input("Input.dispatchMouseEvent", [kinds[kind] | {"x": x, "y": y} for kind, (x, y) in moves])
+        return True
 
     def _type(self, event: Event) -> bool:
         if not all(c.isprintable() or c == "\n" for c in event.text):

@@ -233,25 +233,24 @@ def _sorted(seen: Seen) -> Actions:
     return _click(seen.find("Submit"))
 
 
-def _moved(seen: Seen) -> Actions:
-    """Drag a name to a place of a list, or of a grid of three by three, that the goal gives by itself or from there."""
-    name, where = re.fullmatch(r"Drag (\S+) (.+)\.", seen.goal).groups()  # type: ignore[union-attr]
-    rows = seen.all("drag")
-    at = next(n for n, (_, e) in enumerate(rows) if e.text == name)
-    if len(rows) == 9:
-        steps = {"up by one": -3, "down by one": 3, "left by one": -1, "right by one": 1}
-        to = at + steps[where] if where in steps else _CELLS.index(where.removeprefix("to the "))
-    else:
-        steps = {"up by one position": -1, "down by one position": 1}
-        ends = {"to the top": 0, "to the bottom": len(rows) - 1}
-        to = at + steps[where] if where in steps else ends.get(where, int(_part(r"(\d)", where) or 1) - 1)
-    return _drag(rows[at][0], rows[to][0])
-
-
+_PLACE = r"Drag (.+) ((?:to the|up by|down by|left by|right by) [^.]+)\.$"
 _CELLS = [
     *("top left", "top center", "top right"), *("center left", "center", "center right"),
     *("bottom left", "bottom center", "bottom right"),
 ]  # fmt: skip
+_STEPS = {"up by one position": -1, "down by one position": 1, "up": -3, "down": 3, "left": -1, "right": 1}
+
+
+def _moved(seen: Seen) -> Actions:
+    """Drag a name to a place of a list, or of a grid of three by three, that the goal gives by itself or from there."""
+    found = re.match(_PLACE, seen.goal)
+    name, where = found.groups() if found else ("", "")
+    rows = seen.all("drag")
+    at, cell = next(n for n, (_, e) in enumerate(rows) if e.text == name), where.removeprefix("to the ")
+    places = {c: n for n, c in enumerate(_CELLS)} if len(rows) == 9 else {"top": 0, "bottom": len(rows) - 1}
+    step = _STEPS.get(where, _STEPS.get(where.removesuffix(" by one")))
+    to = at + step if step is not None else places[cell] if cell in places else int(cell[0]) - 1
+    return _drag(rows[at][0], rows[to][0])
 
 
 def _shapes(seen: Seen) -> Actions:
@@ -296,10 +295,10 @@ EXPERTS: dict[str, tuple[str, Callable[[Seen], Actions]]] = {
     "multi-layouts": (r"Search for .+ movies", _movie),
     "generate-number": (r"Generate an? ", _number),
     "social-media": ("For the user", _tweet),
-    "click-menu": (r"Select \S+$", _menu),
+    "click-menu": (r"Select [^.]+$", _menu),
     "drag-box": ("Drag the smaller box", _inside),
-    "drag-items": (r"Drag \S+ (to the (top|bottom|\d)|(up|down) by one position)", _moved),
-    "drag-items-grid": (r"Drag \S+ (to the|up|down|left|right)", _moved),
+    "drag-items": (_PLACE, _moved),
+    "drag-items-grid": (_PLACE, _moved),
     "drag-sort-numbers": ("Sort the numbers", _sorted),
     "drag-shapes": (r"Drag all \S+ into the black box", _shapes),
     "drag-shapes-2": ("Drag all .+ into the left box", _shapes),
