@@ -30,10 +30,13 @@ _SHOWN = 200
 _LONGEST = 160
 _LOADING_S = 120.0
 _WAIT_S = 0.2
-_READY = "document.readyState === 'complete' && typeof core !== 'undefined' && core.cover_div !== null"
+_ROW = 8
+_READY = """window.agentgymPictures && document.readyState === "complete" && agentgymPictures.every((p) => p.complete)
+  && typeof core !== "undefined" && core.cover_div !== null"""
 _START = (
     "core.EPISODE_MAX_TIME = 2 ** 31 - 1; core.setDataMode({mode}); Math.seedrandom({seed}); core.startEpisodeReal(); 0"
 )
+_LEAVE = "window.agentgymPictures = null; 0"
 _OPTION = """if (node instanceof HTMLOptionElement) {
   const list = node.parentElement.closest("select");
   node.selected = list.multiple ? !node.selected : true;
@@ -45,11 +48,19 @@ _TAP = f"""((node) => {{
   {_OPTION}
   const range = document.createRange();
   range.selectNodeContents(node);
-  (node instanceof Text ? node.parentElement : node).scrollIntoView({{ block: "nearest", inline: "nearest" }});
+  const element = node instanceof Text ? node.parentElement : node;
+  element.scrollIntoView({{ block: "nearest", inline: "nearest" }});
   const box = (node instanceof Text ? range : node).getClientRects()[0]; // a link over two lines has two
   if (!box) return null;
-  return [box.left + box.width / 2, box.top + box.height / 2];
+  const parts = [0.5, 0.25, 0.75, 0.1, 0.9, 0.02, 0.98]; // another element may lie over its middle
+  const spots = parts.flatMap((h) => parts.map((w) => [box.left + w * box.width, box.top + h * box.height]));
+  return spots.find(([x, y]) => element.contains(document.elementFromPoint(x, y))) || spots[0];
 }})(agentgymNodes[%d])"""
+_MIDDLE = """((node) => {
+  if (!node.isConnected) return null;
+  const box = (node instanceof Text ? node.parentElement : node).getBoundingClientRect();
+  return [box.left + box.width / 2, box.top + box.height / 2];
+})(agentgymNodes[%d])"""
 _FOCUS = """((node, clear) => {
   if (!node || !node.isConnected || !(node.tagName === "TEXTAREA" || node.tagName === "INPUT" && node.select)) return false;
   if (node.disabled) return false;
@@ -140,6 +151,7 @@ class MiniWobBackend:
             self._page = (browser, *browser.open())
             self._ask("Page.addScriptToEvaluateOnNewDocument", source=_script("watch.js"))
         self._kind = kind
+        self._said(_LEAVE)  # what is ready from now on is the new page
         self._ask("Page.navigate", url=(self._folder / f"{kind}.html").as_uri())
         deadline = time.monotonic() + _LOADING_S
         while not self._said(_READY):
@@ -213,8 +225,10 @@ class MiniWobBackend:
         if event.index >= len(self._screen.elements):
             return False
         match event.kind:
-            case "tap" if event.index >= 0:
-                return self._press(self._evaluate(_TAP % event.index))
+            case "tap" | "hover" if event.index >= 0:
+                return self._point(event.index, press=event.kind == "tap")
+            case "drag":
+                return self._drag(event.index, event.onto)
             case "tap" if event.point is not None:
                 return all(0 <= v < top for v, top in zip(event.point, SIZE, strict=True)) and self._press(event.point)
             case "type":
@@ -230,18 +244,42 @@ class MiniWobBackend:
                 return True
         return False
 
-    def _press(self, point: Sequence[float] | None) -> bool:
-        """Click a pixel; nothing is left to do where there is none, and nothing to click where it is None."""
-        if not point:
-            return point is not None
-        steps: tuple[dict[str, Any], ...] = (
-            {"type": "mouseMoved"},
-            {"type": "mousePressed"},
-            {"type": "mouseReleased"},
-        )
-        button = {"button": "left", "clickCount": 1}
-        at = {"x": point[0], "y": point[1]}
-        self._input("Input.dispatchMouseEvent", [at | steps[0], *(at | s | button for s in steps[1:])])
+    def _point(self, index: int, press: bool) -> bool:
+        """Click an element, or only hover; False where it is not to be seen any more."""
+        point = self._evaluate(_TAP % index)
+        if not point:  # gone, or an option, which is chosen by now
+            return point is not None and press
+        return self._press(point) if press else self._mouse(("mouseMoved", point))
+
+    def _press(self, point: Sequence[float]) -> bool:
+        """Click a pixel."""
+        return self._mouse(("mouseMoved", point), ("mousePressed", point), ("mouseReleased", point))
+
+    def _drag(self, index: int, onto: int) -> bool:
+        """Drag an element's middle to another's, and a little past it, as lists reorder only there."""
+        elements = self._screen.elements
+        if elements[index].kind != "drag" or onto == index or onto >= len(elements):
+            return False
+        self._evaluate(_TAP % index)  # brings it into sight
+        ends = [self._evaluate(_MIDDLE % i) for i in (index, onto)]
+        if not all(ends):
+            return False
+        (x, y), (to_x, to_y) = ends
+        past = 1 if (to_y - y if abs(to_y - y) > _ROW else to_x - x) > 0 else -1  # later in reading order, or earlier
+        path = [(x + past, y + past), *((to_x + n * past, to_y + n * past) for n in (3, 5))]
+        self._mouse(("mouseMoved", (x, y)), ("mousePressed", (x, y)))
+        for at in path:  # one by one, or the browser makes them one
+            self._mouse(("mouseDragged", at))
+        return self._mouse(("mouseReleased", path[-1]))
+
+    def _mouse(self, *moves: tuple[str, Sequence[float]]) -> bool:
+        held = {"button": "left", "buttons": 1}
+        kinds = {
+            "mouseMoved": {"type": "mouseMoved"}, "mouseDragged": {"type": "mouseMoved", **held},
+            "mousePressed": {"type": "mousePressed", "clickCount": 1, **held},
+            "mouseReleased": {"type": "mouseReleased", "clickCount": 1, "button": "left"},
+        }  # fmt: skip
+        self._input("Input.dispatchMouseEvent", [kinds[kind] | {"x": x, "y": y} for kind, (x, y) in moves])
         return True
 
     def _type(self, event: Event) -> bool:

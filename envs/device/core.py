@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 from ..core import Privileged
 
 Kind = Literal[
-    "tap", "hold", "type", "scroll", "back", "home", "enter", "open", "wait", "done", "infeasible", "answer"
+    "tap", "hold", "type", "scroll", "back", "home", "enter", "open", "wait", "done", "infeasible", "answer", "hover",
+    "drag",
 ]  # fmt: skip
 DIRECTIONS = ("up", "down", "left", "right")
-VALUED = ("edit", "line", "switch", "radio", "checkbox", "option", "tab")
+VALUED = ("edit", "line", "switch", "radio", "checkbox", "option", "tab", "drag", "box")
 _LINE = re.compile(r"\[(\d+)\] (\w+)(\*?) (.*)")
 CLAIMS = ("done", "infeasible", "answer")
+MOUSE = ("hover", "drag")
 
 
 class Element(NamedTuple):
     """A thing on the screen: its kind ("button", "edit", "switch", "radio", "item", "line", "title"; a browser's also
-    "checkbox", "option", "tab", "text", or the name of what it is in HTML), what it says, its box in pixels (left, top, right, bottom), and what the
+    "checkbox", "option", "tab", "text", "menu", "drag", "box", or the name of what it is in HTML), what it says, its box in pixels (left, top, right, bottom), and what the
     device does when it is tapped (empty: nothing)."""
 
     kind: str
@@ -97,7 +99,8 @@ class Event:
 
     index: the element, -1 for none. point: a pixel (x, y) instead of an index. text: what is typed or answered, the
     app to open, or the direction of a scroll ("down" shows what lies further down). clear: typing replaces what the
-    field held. enter: typing ends with the Enter key.
+    field held. enter: typing ends with the Enter key. onto: the element on which a drag ends. Hovering and dragging are
+    the mouse's alone: a phone has neither.
     """
 
     kind: Kind
@@ -106,6 +109,7 @@ class Event:
     text: str = ""
     clear: bool = False
     enter: bool = False
+    onto: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,9 +185,10 @@ def _number(seen: Seen) -> Actions:
 
 
 def _tweet(seen: Seen) -> Actions:
+    """Click a user's button, or what the menu behind "more" says, some of it with the user's name."""
     user, what = _part(r"the user (\S+),", seen.goal), _quoted(seen.goal)[0]
     at = seen.says(user)
-    for text in (what, what.lower()):
+    for text in (what, what.lower(), f"{what} {user}"):
         if (found := seen.find(text, after=at)) >= 0:
             return _click(found)
     return _click(seen.find("more", after=at))
@@ -197,6 +198,72 @@ def _picked(seen: Seen) -> Actions:
     return _ticked(
         seen, set(_part(r"Select (.+) and", seen.goal).split(", ")), "radio" if seen.all("radio") else "checkbox"
     )
+
+
+def _menu(seen: Seen) -> Actions:
+    """Follow a path: hover what is open so far, click its end."""
+    *path, end = _part(r"Select (.+)", seen.goal).split(">")
+    if (at := seen.find(end)) >= 0:
+        return _click(at)
+    shown = [at for name in path if (at := seen.find(name, "menu")) >= 0]
+    return (short(Event("hover", shown[-1])),)
+
+
+def _drag(index: int, onto: int) -> Actions:
+    return (short(Event("drag", index, onto=onto)),)
+
+
+def _lies(one: Element, other: Element) -> bool:
+    """Return whether the middles of two things that can be dragged are within 10 pixels of each other, both ways."""
+    return all(abs(int(a) - int(b)) <= 10 for a, b in zip(one.value.split(), other.value.split(), strict=True))
+
+
+def _inside(seen: Seen) -> Actions:
+    (small, one), (large, other) = sorted(seen.all("drag"), key=lambda row: row[1].text == "L")
+    return (() if _lies(one, other) else _drag(small, large)) + _click(seen.find("Submit"))
+
+
+def _sorted(seen: Seen) -> Actions:
+    """Drag the least number that stands too low to its place."""
+    rows = seen.all("drag")
+    numbers = [int(e.text) for _, e in rows]
+    for place, (now, right) in enumerate(zip(numbers, sorted(numbers), strict=True)):
+        if now != right:
+            return _drag(rows[numbers.index(right, place)][0], rows[place][0])
+    return _click(seen.find("Submit"))
+
+
+_PLACE = r"Drag (.+) ((?:to the|up by|down by|left by|right by) [^.]+)\.$"
+_CELLS = [
+    *("top left", "top center", "top right"), *("center left", "center", "center right"),
+    *("bottom left", "bottom center", "bottom right"),
+]  # fmt: skip
+_STEPS = {"up by one position": -1, "down by one position": 1, "up": -3, "down": 3, "left": -1, "right": 1}
+
+
+def _moved(seen: Seen) -> Actions:
+    """Drag a name to a place of a list, or of a grid of three by three, that the goal gives by itself or from there."""
+    found = re.match(_PLACE, seen.goal)
+    name, where = found.groups() if found else ("", "")
+    rows = seen.all("drag")
+    at, cell = next(n for n, (_, e) in enumerate(rows) if e.text == name), where.removeprefix("to the ")
+    places = {c: n for n, c in enumerate(_CELLS)} if len(rows) == 9 else {"top": 0, "bottom": len(rows) - 1}
+    step = _STEPS.get(where, _STEPS.get(where.removesuffix(" by one")))
+    to = at + step if step is not None else places[cell] if cell in places else int(cell[0]) - 1
+    return _drag(rows[at][0], rows[to][0])
+
+
+def _shapes(seen: Seen) -> Actions:
+    """Drag the shapes of a kind or colour into the left box, or the only one, and the rest into the right one."""
+    wanted = _part(r"Drag all (\S+?)s? ", seen.goal)
+    boxes = seen.all("box")
+    todo: Actions = ()
+    for i, shape in seen.all("drag"):
+        fits = wanted in shape.text.split()
+        box, frame = boxes[0] if fits else boxes[-1]
+        if (fits or len(boxes) > 1) and not _lies(shape, frame):
+            todo += _drag(i, box)
+    return todo + _click(seen.find("Submit"))
 
 
 EXPERTS: dict[str, tuple[str, Callable[[Seen], Actions]]] = {
@@ -228,6 +295,13 @@ EXPERTS: dict[str, tuple[str, Callable[[Seen], Actions]]] = {
     "multi-layouts": (r"Search for .+ movies", _movie),
     "generate-number": (r"Generate an? ", _number),
     "social-media": ("For the user", _tweet),
+    "click-menu": (r"Select [^.]+$", _menu),
+    "drag-box": ("Drag the smaller box", _inside),
+    "drag-items": (_PLACE, _moved),
+    "drag-items-grid": (_PLACE, _moved),
+    "drag-sort-numbers": ("Sort the numbers", _sorted),
+    "drag-shapes": (r"Drag all \S+ into the black box", _shapes),
+    "drag-shapes-2": ("Drag all .+ into the left box", _shapes),
 }
 
 

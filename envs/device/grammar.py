@@ -1,7 +1,8 @@
 """Three ways to write an action, one meaning: short text, AndroidWorld's JSON, and AitW's gestures.
 
 Short: `click 3`, `tap 540 300` (pixels), `hold 3`, `type 3 "words"` (replaces what the field holds), `type "words"` (into
-the focused field), `scroll down`, `back`, `home`, `enter`, `open Clock`, `wait`, `done`, `infeasible`, `answer "words"`.
+the focused field), `scroll down`, `back`, `home`, `enter`, `open Clock`, `wait`, `done`, `infeasible`, `answer "words"`;
+with a mouse also `hover 3` and `drag 3 to 5`, which the other two cannot say.
 
 AndroidWorld: `{"action_type":"click","index":3}` and its other thirteen types; source: android_world/env/json_action.py.
 Deviations: an unknown type is bad text, not an exception; index 0 of a scroll is an index.
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast, get_args
 
-from .core import DIRECTIONS, Event, Kind
+from .core import DIRECTIONS, MOUSE, Event, Kind
 
 AITW = {
     "TYPE": 3, "DUAL_POINT": 4, "PRESS_BACK": 5, "PRESS_HOME": 6, "PRESS_ENTER": 7, "STATUS_TASK_COMPLETE": 10,
@@ -37,7 +38,8 @@ _ANDROID: dict[str, Kind] = {
 }  # fmt: skip
 _OPPOSITE = {"up": "down", "down": "up", "left": "right", "right": "left"}
 _SHORT = re.compile(
-    r"(?:(?P<at>click|tap|hold) (?P<index>\d{1,4}))|(?:(?P<point>tap|hold) (?P<x>\d{1,5}) (?P<y>\d{1,5}))"
+    r"(?:(?P<at>click|tap|hold|hover) (?P<index>\d{1,4}))|(?:drag (?P<what>\d{1,4}) to (?P<onto>\d{1,4}))"
+    r"|(?:(?P<point>tap|hold) (?P<x>\d{1,5}) (?P<y>\d{1,5}))"
     r"|(?:type (?P<field>\d{1,4}) (?P<text>.*))|(?:(?P<say>type|answer|open) (?P<words>.*))"
     r"|(?:scroll (?P<way>up|down|left|right))|(?P<plain>back|home|enter|wait|done|infeasible)",
     re.DOTALL,
@@ -86,7 +88,9 @@ def _parse_short(text: str) -> Event | None:
     if m is None:
         return None
     if m["at"]:
-        return Event("hold" if m["at"] == "hold" else "tap", int(m["index"]))
+        return Event(cast("Kind", m["at"] if m["at"] in ("hold", "hover") else "tap"), int(m["index"]))
+    if m["what"]:
+        return Event("drag", int(m["what"]), onto=int(m["onto"]))
     if m["point"]:
         return Event(cast("Kind", m["point"]), point=(int(m["x"]), int(m["y"])))
     if m["field"]:
@@ -168,8 +172,10 @@ def short(event: Event) -> str:
     quoted = json.dumps(event.text, ensure_ascii=False) if event.text else '""'
     if event.kind == "tap":
         return ("click" if event.index >= 0 else "tap") + where
-    if event.kind == "hold":
-        return "hold" + where
+    if event.kind in ("hold", "hover"):
+        return event.kind + where
+    if event.kind == "drag":
+        return f"drag {event.index} to {event.onto}"
     if event.kind == "type":
         return f"type{where if event.index >= 0 else ''} {quoted}"
     if event.kind == "answer":
@@ -180,10 +186,16 @@ def short(event: Event) -> str:
 def android(event: Event) -> str:
     """Write an event as AndroidWorld's JSON.
 
+    Raises:
+        ValueError: AndroidWorld has no such action.
+
     >>> android(Event("open", text="Clock"))
     '{"action_type":"open_app","app_name":"Clock"}'
     """
-    kind = next(k for k, v in _ANDROID.items() if v == ("done" if event.kind == "infeasible" else event.kind))
+    meant = "done" if event.kind == "infeasible" else event.kind
+    kind = next((k for k, v in _ANDROID.items() if v == meant), None)
+    if kind is None:
+        raise ValueError(f"AndroidWorld has no {event.kind}: write {short(event)!r}")
     out: dict[str, Any] = {"action_type": kind}
     if event.index >= 0:
         out["index"] = event.index
@@ -233,4 +245,4 @@ def aitw(event: Event, size: Size, centre: Callable[[int], tuple[int, int]]) -> 
     return () if name is None else (json.dumps({"action_type": AITW[name]}, separators=(",", ":")),)
 
 
-assert set(_ANDROID.values()) | {"infeasible"} == set(get_args(Kind))
+assert set(_ANDROID.values()) | {"infeasible", *MOUSE} == set(get_args(Kind))

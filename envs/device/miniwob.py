@@ -15,24 +15,26 @@ _TYPABLE = 40
 
 
 class MiniWobEnv(ScreenEnv):
-    """Small tasks on web pages, in a real Chromium: buttons, links, forms, lists, tabs, tables, a mailbox.
+    """Small tasks on web pages, in a real Chromium: buttons, links, forms, lists, menus, tables, a mailbox, dragging.
 
     Observation: the page as one line an element in reading order, `[3] edit username: bob`, where a star marks the focus;
-    kinds are text, button, link, edit, checkbox, radio, option, tab, or the element's own name (span, li); "more above",
-    "more below" where something scrolls; after an action that names nothing, "Nothing happens." first. `pixels()` is the
-    screenshot.
-    Actions: `click 3`, `type 3 "words"` (replaces the field), `type "words"` (where the focus is), `enter`,
-    `scroll down|up|left|right`, `wait`, and `tap X Y` in pixels; AndroidWorld's JSON and AitW's gestures mean the same.
+    kinds are text, button, link, edit, checkbox, radio, option, tab, menu (what opens under the mouse), drag (what can be
+    dragged) and box (an empty frame), these two with the pixel of their middle, or the element's own name (span, li);
+    "more above", "more below" where something scrolls; after an action that names nothing, "Nothing happens." first.
+    `pixels()` is the screenshot.
+    Actions: `click 3`, `type 3 "words"` (replaces the field), `type "words"` (where the focus is), `enter`, `hover 3`,
+    `drag 3 to 5`, `scroll down|up|left|right`, `wait`, and `tap X Y` in pixels; AndroidWorld's JSON and AitW's gestures
+    mean the same, but for hovering and dragging.
     Mouse and keyboard are the browser's own; only an option of a list is chosen by script. Listed as admissible: what can
-    be clicked, and typing into every field what the goal quotes or prints bold (in the case it asks for) or a short text
-    that the page shows.
+    be clicked, menus under the mouse, what can be dragged to another such or to a box, and typing into every field what
+    the goal quotes or prints bold (in the case it asks for) or a short text that the page shows.
     Reward: 1 on the step that wins, else 0. Won: the page's own judgement is 1, undiscounted; score is the judgement, no
     less than 0. Terminates when the page says so, won or not; truncates after 20 steps.
     Tasks: a page and a seed, such as `test/00003-click-dialog-2`; kinds are the pages. The splits have seeds of their own;
     pages with words or orders set apart for testing (few) draw from them in `test`.
     Privileged: what is hidden and where it opens, and our expert's plan as far as the screen shows it. No snapshot.
     Source: MiniWoB++ (Liu et al., arXiv 1802.08802; package `miniwob`, whose pages run from files, without a network).
-    Deviations: no time limit, which is 10 seconds in the original; animations are off; a page is loaded anew for every
+    Deviations: no time limit, which is 10 seconds in the original; animations and a menu's delay are off; a page is loaded anew for every
     episode, so that its seed alone decides. A page that draws by the clock (book-flight, terminal) may differ in a replay.
 
     >>> from .core import Screen
@@ -45,7 +47,7 @@ class MiniWobEnv(ScreenEnv):
     summary = "MiniWoB++ in a real Chromium: small tasks on web pages, by clicking and typing; 20 steps"
 
     def __init__(
-        self, *, pages: str = "usual", train: int = 2800, valid: int = 280, test: int = 280, max_steps: int = 20
+        self, *, pages: str = "usual", train: int = 3500, valid: int = 350, test: int = 350, max_steps: int = 20
     ) -> None:
         program()
         sizes = {"train": train, "valid": valid, "test": test}
@@ -58,7 +60,7 @@ class MiniWobEnv(ScreenEnv):
 
     def _admissible(self, screen: Screen) -> tuple[str, ...]:
         edits = [i for i, e in enumerate(screen.elements) if e.kind == "edit"]
-        out = [*clicks(screen), "wait"]
+        out = [*clicks(screen), "wait", *mouse(screen)]
         texts = self._texts(screen) if edits else ()
         for i in edits:
             out.extend(typing(i, texts))
@@ -79,6 +81,16 @@ class MiniWobEnv(ScreenEnv):
         if unread := sorted(set(self._browser.pages) - set(EXPERTS)):
             raise LookupError(f"pages={','.join(unread)} have no searching expert: use pages='usual'")
         return MiniWobSearcher()
+
+
+def mouse(screen: Screen) -> list[str]:
+    """Return the hovers and drags that do something on a screen."""
+    elements = list(enumerate(screen.elements))
+    drags = [i for i, e in elements if e.kind == "drag"]
+    ends = [i for i, e in elements if e.kind in ("drag", "box")]
+    return [f"hover {i}" for i, e in elements if e.kind == "menu"] + [
+        f"drag {i} to {j}" for i in drags for j in ends if i != j
+    ]
 
 
 class MiniWobSearcher:

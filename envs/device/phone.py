@@ -15,7 +15,7 @@ from ..core import SPLITS, Privileged
 from ..errors import choice
 from . import noise as noises
 from .apps import book
-from .core import CLAIMS, Event, Screen, Verdict
+from .core import CLAIMS, MOUSE, Event, Screen, Verdict
 from .grammar import short
 from .judge import judge
 from .noise import Noise
@@ -32,6 +32,8 @@ def react(state: State, event: Event, screen: Screen) -> tuple[State, bool]:
     """Return the state after an event, and whether the event named something that exists."""
     if event.kind in CLAIMS:
         return state._replace(claim=event.kind, answer=event.text), True
+    if event.kind in MOUSE:
+        return state, False
     if state.busy:
         return state, True
     match event.kind:

@@ -66,6 +66,8 @@ class FakeAdb(socketserver.ThreadingTCPServer):
             case ["input", "keyevent", key]:
                 if key in _KEYS:
                     phone.perform(Event(_KEYS[key]))  # type: ignore[arg-type]
+            case ["input", "swipe", x, y, x1, y1, _] if (x, y) == (x1, y1):
+                phone.perform(Event("hold", point=(int(x), int(y))))
             case ["input", "swipe", _, y0, _, y1, _]:
                 phone.perform(Event("scroll", text="down" if int(y1) < int(y0) else "up"))
             case ["monkey", "-p", package, *_]:
@@ -73,6 +75,8 @@ class FakeAdb(socketserver.ThreadingTCPServer):
             case ["settings", "get", "global", name]:
                 on = setting(phone.state.db, name.removesuffix("_on")) == "on"
                 return b"1\n" if on else b"0\n"
+            case ["judge"]:
+                return b"won\n" if phone.verdict().success else b"not yet\n"
             case ["uiautomator", "dump", *_]:
                 return self.dump().encode() + b"UI hierchary dumped to: /dev/tty\n"
             case ["screencap"]:

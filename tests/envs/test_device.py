@@ -17,6 +17,7 @@ from agentgym.envs.check import check
 from agentgym.envs.device import DeviceEnv, Element, Event, Screen, grammar
 from agentgym.envs.device.adb import AdbBackend, AdbConnection, AdbError, AdbTask, read_dump
 from agentgym.envs.device.apps import book, route
+from agentgym.envs.device.core import CLAIMS, MOUSE
 from agentgym.envs.device.judge import same
 from agentgym.envs.device.noise import LEVELS, loading, popup
 from agentgym.envs.device.phone import Phone
@@ -157,6 +158,11 @@ def test_short_text_and_json_round_trip() -> None:
         Event("type", text="a b", clear=True), Event("scroll", text="left"), Event("open", text="Clock"), Event("wait"),
         Event("answer", text="7 o'clock"), Event("done"), Event("infeasible"), Event("enter"),
     ]  # fmt: skip
+    for event in (Event("hover", 3), Event("drag", 3, onto=5)):
+        assert grammar.parse(grammar.short(event), PHONE) == event and event.kind in MOUSE
+        assert grammar.aitw(event, PHONE, lambda i: (0, 0)) == ()
+        with pytest.raises(ValueError, match=f"AndroidWorld has no {event.kind}"):
+            grammar.android(event)
     for event in events:
         assert grammar.parse(grammar.short(event), PHONE) in (event, Event("answer", text=event.text, clear=False))
         read = grammar.parse(grammar.android(event), PHONE)
@@ -182,6 +188,8 @@ def test_invalid_says_so_and_changes_nothing() -> None:
         "open Nowhere",
         'type "words"',
         "jump",
+        "hover 1",
+        "drag 1 to 2",
         '{"action_type":"fly"}',
         '{"action_type":4}',
         "[]",
@@ -359,6 +367,29 @@ def test_a_real_device_is_driven_over_adbs_own_protocol(android: tuple[FakeAdb, 
     *_, reward, over, _, info = env.step("click 1")
     assert (reward, over, info["success"], info["changed"]) == (1, True, True, True)
     assert any(line.startswith("input tap") for line in server.log)
+
+
+def test_the_oracle_wins_the_phones_templates_over_adb_by_text_alone() -> None:
+    phone = Phone([0, 1, 2, 3, 4], {"train": 1, "valid": 1, "test": 3 * len(templates())}, "none")
+    firsts = {task.split("-", 2)[2]: task for task in reversed(phone.tasks("test"))}
+    won = set()
+    for name, task in firsts.items():
+        goal = phone.begin(task)
+        server = FakeAdb(phone)
+        told = AdbTask(goal, check="judge", expect="won")
+        backend = AdbBackend({"test": [told]}, {app: f"sim.{app}" for app in phone.apps}, port=server.port, settle_s=0)
+        env = DeviceEnv(backend=backend)
+        _, info = env.reset(options={"task": "test/00000"})
+        over = cut = False
+        while not (over or cut) and (plan := phone.privileged().actions) and plan[0].split()[0] not in CLAIMS:
+            *_, over, cut, info = env.step(plan[0])
+            assert not info["invalid"], (task, plan[0])
+        if info["success"]:
+            won.add(name)
+        server.shutdown()
+        server.server_close()
+        assert info["success"] or (plan and plan[0].split()[0] in CLAIMS), task
+    assert len(won) >= 8, won
 
 
 def test_typing_on_a_real_device_is_quoted_and_ascii(android: tuple[FakeAdb, DeviceEnv]) -> None:

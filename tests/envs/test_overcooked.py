@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import doctest
 import hashlib
 import importlib
@@ -82,23 +83,41 @@ def test_recorded_play_of_the_original_is_repeated_exactly(row: dict[str, Any]) 
     assert told.hexdigest()[:16] == row["digest"]
 
 
-def test_the_dynamics_equal_the_original_where_it_is_installed() -> None:
+def same_play(layout: Layout, theirs: str, steps: int) -> int:
+    """Play at random in the original, which has to be installed, and in ours; return the points that both gave."""
     original = pytest.importorskip("overcooked.mdp")
-    names = {n: n for n in PAPER} | {"counter_circuit": "counter_circuit_o_1order"}
     moves = [(0, -1), (0, 1), (1, 0), (-1, 0), (0, 0), "interact"]
-    rng = random.Random(0)
-    for ours, theirs in names.items():
-        engine = Engine(load(ours))
-        mdp = original.OvercookedGridworld.from_layout_name(theirs, old_dynamics=True)
-        state, there = engine.start(), mdp.get_standard_start_state().deepcopy()
-        for _ in range(400):
-            joint = [rng.choice((0, 1, 2, 3, 5, 5)) for _ in range(2)]
-            state, earned, shaped = engine.step(state, joint)
-            there, told = mdp.get_state_transition(there, tuple(moves[a] for a in joint))
-            assert tuple(p.position for p in there.players) == tuple(engine.cell(p) for p in state.poses)
-            assert tuple(moves.index(p.orientation) for p in there.players) == tuple(p & 3 for p in state.poses)
-            assert tuple(told["sparse_reward_by_agent"]) == earned
-            assert tuple(told["shaped_reward_by_agent"]) == shaped
+    engine, rng, points = Engine(layout), random.Random(0), 0
+    mdp = original.OvercookedGridworld.from_layout_name(theirs, old_dynamics=True)
+    state, there = engine.start(), mdp.get_standard_start_state().deepcopy()
+    for _ in range(steps):
+        joint = [rng.choice((0, 1, 2, 3, 4, 5, 5)) for _ in state.poses]
+        state, earned, shaped = engine.step(state, joint)
+        there, told = mdp.get_state_transition(there, tuple(moves[a] for a in joint))
+        assert tuple(p.position for p in there.players) == tuple(engine.cell(p) for p in state.poses)
+        assert tuple(moves.index(p.orientation) for p in there.players) == tuple(p & 3 for p in state.poses)
+        assert tuple(told["sparse_reward_by_agent"]) == earned
+        assert tuple(told["shaped_reward_by_agent"]) == shaped
+        points += sum(earned) + sum(shaped)
+    return points
+
+
+def test_the_dynamics_equal_the_original_where_it_is_installed() -> None:
+    names = {n: n for n in PAPER} | {"counter_circuit": "counter_circuit_o_1order"}
+    assert all(same_play(load(ours), theirs, 400) for ours, theirs in names.items())
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_steps_equal_the_originals_on_all_its_layouts_that_we_read() -> None:
+    data = Path(pytest.importorskip("overcooked.static").LAYOUTS_DIR)
+    layouts = {}
+    for file in sorted(data.glob("*.layout")):
+        with contextlib.suppress(ValueError):  # a start_state, or a kitchen that is open to the outside
+            layouts[file.stem] = load(str(file))
+    assert len(layouts) >= 20
+    steps = -(-100_000 // len(layouts))
+    points = {name: same_play(layout, name, steps) for name, layout in layouts.items()}
+    assert sum(p > 0 for p in points.values()) >= 20, points
 
 
 def test_a_third_cook_in_a_collision_stops_everybody_but_all_turn() -> None:

@@ -1,17 +1,25 @@
 // What a page shows: its elements in reading order, what is hidden and by what it opens, and how the episode stands.
 (async () => {
+  const loaded = (picture) => new Promise((done) => ["load", "error"].forEach((kind) => picture.addEventListener(kind, done)));
   for (let i = 0; i < 2; i++) await new Promise((done) => setTimeout(done, 0));
+  await Promise.all([...document.images].filter((picture) => !picture.complete).map(loaded));
   const foreign = new Set(["reward-display", "sync-task-cover", "click-canvas", "query"]);
   const typed = new Set(["text", "password", "search", "email", "tel", "url", "number", "date", "time", "month", "week"]);
   const roles = new Set(["button", "tab", "link", "option", "menuitem", "checkbox", "radio"]);
   const native = "a, button, input, select, textarea, option";
   const elements = [], nodes = [], hidden = [], labels = new Set();
   const clean = (text) => (text || "").replace(/\s+/g, " ").trim();
-  const drags = ".ui-draggable, .ui-resizable"; // jQuery UI listens there, and a click does nothing
+  const drags = (e) => e.matches(".ui-draggable, .ui-sortable > *") || "__onmousedown.drag" in e; // jQuery UI's, d3's
   const ears = (e) =>
-    e !== document.body && !e.matches(drags) &&
+    e !== document.body && !e.matches(".ui-draggable, .ui-resizable") && // they listen, and a click does nothing
     (e.agentgymEars > 0 || e.onclick || e.onmousedown || roles.has(e.getAttribute("role")));
-  const within = (e) => [...e.querySelectorAll("*")].some((d) => d.matches(native) || ears(d));
+  const within = (e) => [...e.querySelectorAll("*")].some((d) => d.matches(native) || ears(d) || drags(d));
+  const shapes = { rect: "rectangle", circle: "circle", polygon: "triangle" };
+  const shape = (e) => `${e.getAttribute("fill")} ${shapes[e.tagName] || e.tagName}`;
+  const middle = (e) => {
+    const box = e.getBoundingClientRect();
+    return `${Math.round(box.left + box.width / 2)} ${Math.round(box.top + box.height / 2)}`;
+  };
   const visible = (e) => e.checkVisibility({ visibilityProperty: true });
   const looks = (e) => [...e.classList].filter((c) => !/^ui-(button|widget|corner|state|icon)/.test(c)).join(" ");
   const name = (e) =>
@@ -56,6 +64,8 @@
     if (foreign.has(e.id) || tag === "script" || tag === "style") return;
     if (!visible(e)) return bury(e);
     if (control(e, tag)) return;
+    if (drags(e) && !within(e)) return put(e, "drag", e instanceof SVGElement ? shape(e) : e.innerText, middle(e), false);
+    if (tag === "rect" && e.id && e.getAttribute("fill") === "none") return put(e, "box", name(e), middle(e), false);
     const own = tag === "a" || tag === "button" || ears(e);
     const text = clean(e.innerText === undefined ? e.textContent : e.innerText);
     const tab = e.closest("[role=tab], .pagination li");
@@ -63,7 +73,8 @@
       const chosen = tab.getAttribute("aria-selected") === "true" || tab.classList.contains("active");
       return put(e, "tab", text || name(e), chosen ? "on" : "off", true);
     }
-    if (own && !within(e)) return put(e, tag === "a" ? "link" : tag, text || name(e), "", true);
+    const opens = e.getAttribute("aria-haspopup") === "true";
+    if (own && !within(e)) return put(e, opens ? "menu" : tag === "a" ? "link" : tag, text || name(e), "", true);
     if (tag === "img" || tag === "image") return put(e, "img", name(e), "", act);
     for (const child of e.childNodes) {
       if (child instanceof Element) walk(child, act || own);
