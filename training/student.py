@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import torch
 
 from ..agents.models import Loaded, load
 from ..agents.policy import Mode, Policy
-from . import update
+from ..agents.render import Renderer
+from . import processes, update
 from .sequences import Example
 
 LORA = {"r": 16, "lora_alpha": 32, "lora_dropout": 0.0, "target_modules": "all-linear"}
@@ -32,14 +34,21 @@ def adapter_lr(width: int) -> float:
     return float(5e-4 * (2000 / width) ** 0.781)
 
 
+def count_ids(renderer: Renderer, text: str) -> int:
+    """Return how many tokens a text has."""
+    return len(renderer.reply(text))
+
+
 class Student:
     """A loaded model under training; `fit` and `prefer` change it, `policy` lends it out to act."""
 
     def __init__(self, loaded: Loaded, *, mode: Mode = "choose", lora: dict[str, Any] | None = None) -> None:
         self.loaded, self.mode, self.name, self.renderer = loaded, mode, loaded.name, loaded.renderer
         self.model = loaded.model
+        self.count = partial(count_ids, self.renderer)
         self.adapted = loaded.large
         self.max_tokens = min(int(self.model.config.max_position_embeddings), 4096)
+        self.pass_tokens: int | None = None
         self.on_step: Callable[[dict[str, float]], None] | None = None
         if self.adapted:
             from peft import LoraConfig, get_peft_model
@@ -65,10 +74,6 @@ class Student:
         row = json.loads((checkpoint / "student.json").read_text())
         return cls.of(row["model"], checkpoint, mode=row["mode"])
 
-    def count(self, text: str) -> int:
-        """Return how many tokens a text has."""
-        return len(self.renderer.reply(text))
-
     def policy(self, temperature: float = 0.0) -> Policy:
         """Return the model as an agent."""
         return Policy(self.model, self.renderer, name=self.name, mode=self.mode, temperature=temperature)
@@ -80,14 +85,25 @@ class Student:
 
         Adapters take an episode or so a step: in few large batches a short run gives them too few steps to learn.
         """
+        self._together("fit", examples=examples, rng=rng, epochs=epochs, lr=lr)
         if self.adapted:
             return update.fit(
                 self.model, examples, epochs=epochs, lr=lr or adapter_lr(self.model.config.hidden_size),
-                batch_tokens=1024, rng=rng, optimizer=update.adamw, on_step=self.on_step,
+                batch_tokens=1024, rng=rng, optimizer=update.adamw, pass_tokens=self.pass_tokens, on_step=self.on_step,
             )  # fmt: skip
         return update.fit(
-            self.model, examples, epochs=epochs, lr=lr or 1e-3, batch_tokens=4096, rng=rng, on_step=self.on_step
-        )
+            self.model, examples, epochs=epochs, lr=lr or 1e-3, batch_tokens=4096, rng=rng,
+            pass_tokens=self.pass_tokens, on_step=self.on_step,
+        )  # fmt: skip
+
+    def _together(self, what: str, **given: Any) -> None:
+        """Have the run's other processes, if there are any, begin the same with the same weights."""
+        if processes.size() == 1:
+            return
+        if processes.leading():
+            own = {"name": self.name, "mode": self.mode, "pass_tokens": self.pass_tokens}
+            processes.tell((what, own | given))
+        processes.copy(p.data for p in self.model.parameters() if p.requires_grad)
 
     def prefer(
         self, rows: Sequence[dict[str, str]], seed: int, *, beta: float, lr: float | None = None
