@@ -87,7 +87,9 @@ def _packed(share: Share) -> bytes:
     try:
         packed: bytes = cloudpickle.dumps(share)
     except (TypeError, AttributeError) as error:
-        raise ValueError(f"agent {share.agent.name!r} cannot leave its process ({error}): leave --workers out") from None
+        raise ValueError(
+            f"agent {share.agent.name!r} cannot leave its process ({error}): leave --workers out"
+        ) from None
     return packed
 
 

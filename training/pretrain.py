@@ -195,7 +195,9 @@ def _train(
         loss.backward()  # type: ignore[no-untyped-call]
         norm = update.move(model, optimizers, 1.0)
         if not math.isfinite(norm):
-            raise FloatingPointError(f"gradient norm {norm} at step {step + 1} of {plan.steps}: lower the learning rate")
+            raise FloatingPointError(
+                f"gradient norm {norm} at step {step + 1} of {plan.steps}: lower the learning rate"
+            )
         seen += int((ids != 0).sum())
     return curve
 

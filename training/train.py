@@ -172,7 +172,9 @@ def _train(
         config["batch"], say, crew=hands,
     )  # fmt: skip
     if hands is not None and not isinstance(lab.make_env(), TextEnv):
-        raise ValueError(f"env {config['env']!r}: a team is rolled out in one process; leave --workers and --engine out")
+        raise ValueError(
+            f"env {config['env']!r}: a team is rolled out in one process; leave --workers and --engine out"
+        )
     student.pass_tokens = config.get("pass_tokens")
     if config.get("max_tokens") is not None:
         student.max_tokens = min(student.max_tokens, config["max_tokens"])
@@ -199,9 +201,7 @@ def _last_good(run: RunDir) -> str:
         return "there is no checkpoint yet: the model is as it came"
 
 
-def repeat(
-    config: Path, out: Path | None, say: Callable[[str], None], workers: int = 1, engine: str = "local"
-) -> Path:
+def repeat(config: Path, out: Path | None, say: Callable[[str], None], workers: int = 1, engine: str = "local") -> Path:
     """Start a run anew from another run's `config.json`."""
 
     def work() -> Path:

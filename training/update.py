@@ -20,7 +20,7 @@ from .limits import memory_for
 from .losses import token_logps, weighted_nll
 from .sequences import IGNORE, Batch, Example, collate
 
-LATELY = 10  # steps whose mean loss tells whether a fit diverges
+LATELY = 3  # steps whose mean loss tells whether a fit diverges
 
 
 def filled(order: Sequence[int], examples: Sequence[Example], most: int) -> list[list[int]]:
@@ -206,7 +206,7 @@ def fit(
     Raises:
         ValueError: there is nothing to learn. OutOfMemory: names the setting that halves it. FloatingPointError: the
         loss diverges, which is to say that it or its gradient is not finite (the model is as it was before that step),
-        or that its mean over ten steps is twice that of a model which knows nothing, ln V; names the suspects.
+        or that its mean over three steps is twice that of a model which knows nothing, ln V; names the suspects.
     """
     if not any(w > 0 for e in examples for w in e.weights):
         raise ValueError(f"nothing to learn: none of {len(examples)} episodes carries a target")

@@ -10,7 +10,6 @@ import typer
 
 from .terminal import Json, Set, app, emit, pairs, say, share, table
 
-
 Workers = Annotated[int, typer.Option(help="processes that roll out; the episodes are the same")]
 Engine = Annotated[str, typer.Option(help="where they run: local, or ray (the cluster at RAY_ADDRESS, else here)")]
 

@@ -1,0 +1,91 @@
+"""Training speed: our fit on cached whole-episode sequences beside a bare PyTorch loop on the same model and batches."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..agents.scripted import OracleAgent
+from ..envs import make_single
+from ..memory import memory_maker
+from . import update
+from .examples import examples, own_actions
+from .rollout import rollout
+from .sequences import IGNORE, Batch, Example, collate
+from .student import Student
+
+BATCH_TOKENS = 4096
+LR = 1e-3
+
+
+def rows(say: Callable[[str], None], episodes: int = 48, turns: int = 2) -> list[tuple[Any, ...]]:
+    """Return tokens a second of our fit and of two bare loops, which take turns on the same batches.
+
+    A bare loop has its batches collated beforehand. One does our arithmetic and nothing else: the head runs where a
+    target is. The other is what one writes at first: the model's own logits at every token.
+    """
+    sequences = demonstrations(episodes)
+    groups = list(update.batches(sequences, BATCH_TOKENS, np.random.default_rng(0)))
+    loaded = [collate([sequences[i] for i in g]) for g in groups]
+    tokens = sum(len(e.ids) for e in sequences)
+    model = Student.of("tiny").model
+    bf16 = update.fast_bf16(model.device)
+    say(f"training: {episodes} episodes, {tokens} tokens in {len(groups)} steps, {'bfloat16' if bf16 else 'float32'}")
+    loops: dict[str, Callable[[Any], None]] = {
+        "ours": lambda m: ours(m, sequences),
+        "bare": lambda m: bare(m, loaded, bf16, everywhere=False),
+        "plain": lambda m: bare(m, loaded, bf16, everywhere=True),
+    }
+    bare(copy.deepcopy(model), loaded[:1], bf16, everywhere=True)  # kernels are compiled and pages touched
+    seconds = dict.fromkeys(loops, 0.0)
+    for _ in range(turns):
+        for name, loop in loops.items():
+            fresh = copy.deepcopy(model)
+            start = time.process_time()
+            loop(fresh)
+            seconds[name] += time.process_time() - start
+    rate = {name: turns * tokens / s for name, s in seconds.items()}
+    unit, what = "tokens per CPU-second", "tiny, fit of whole episodes"
+    return [
+        (what, rate["ours"], unit, "a bare loop of the same arithmetic", rate["bare"], 0.8 * rate["bare"]),
+        (what, rate["ours"], unit, "a bare loop with logits everywhere", rate["plain"], 0.8 * rate["plain"]),
+    ]
+
+
+def demonstrations(n: int) -> list[Example]:
+    """Return n of the oracle's episodes on ALFWorld's train tasks as `tiny` learns from them."""
+    env, student = make_single("alfworld"), Student.of("tiny")
+    maker = memory_maker("full", student.count)
+    played = rollout(lambda: make_single("alfworld"), OracleAgent(), maker, env.tasks("train")[:n], env_id="alfworld")
+    return [e for t in played for e in examples(t, own_actions(t), maker, student.renderer)]
+
+
+def ours(model: Any, sequences: Sequence[Example]) -> None:
+    """Fit for an epoch."""
+    update.fit(model, sequences, epochs=1, lr=LR, batch_tokens=BATCH_TOKENS, rng=np.random.default_rng(0))
+
+
+def bare(model: Any, loaded: Sequence[Batch], bf16: bool, *, everywhere: bool) -> None:
+    """Do the same by the fewest lines of PyTorch."""
+    optimizers, trained = update.muon(model, LR), list(model.parameters())
+    model.train()
+    for b in loaded:
+        with update.amp(model.device, bf16):
+            where = b.targets != IGNORE
+            inputs = {"input_ids": b.ids, "position_ids": b.positions, "attention_mask": b.mask, "use_cache": False}
+            if everywhere:
+                logits = model(**inputs).logits[where]
+            else:
+                logits = model.lm_head(model.model(**inputs).last_hidden_state[where])
+            nll = torch.nn.functional.cross_entropy(logits, b.targets[where], reduction="none")
+        loss = (nll * b.weights[where]).sum() / b.weights[where].sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        for o in optimizers:
+            o.step()
+            o.zero_grad()
