@@ -129,6 +129,7 @@ def lockstep(
     """
     clock = timing if timing is not None else Timing()
     common = {"env": env_id, "kwargs": env_kwargs or {}, "seed": seed, "agent": name, "memory": memory}
+    fewer = f"set run.batch={batch // 2} (eval: --batch)" if batch > 1 else "take a shorter --memory, as window:4"
     named = range(len(tasks)) if numbers is None else numbers
     if hasattr(agent, "begin"):
         agent.begin(seed)
@@ -146,7 +147,7 @@ def lockstep(
                 clock.env_s += time.perf_counter() - t
                 running.append(start(number, task, env, *begun))
             still = []
-            with memory_for(f"{len(running)} episodes at once", f"set run.batch={batch // 2} (eval: --batch)"):
+            with memory_for(f"{len(running)} episodes are played at once", fewer):
                 decided = decide(running, clock)
             for r, said in zip(running, decided, strict=True):
                 if r.advance(said, clock):
