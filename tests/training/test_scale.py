@@ -135,7 +135,9 @@ def test_other_errors_are_left_alone_and_a_rollout_names_its_batch() -> None:
         def act(self, turns):  # type: ignore[no-untyped-def]
             torch.empty(2**60)
 
-    with pytest.raises(OutOfMemory, match=r"6 episodes are played at once; for half of it set run.batch=3 \(eval: --batch\)"):
+    with pytest.raises(
+        OutOfMemory, match=r"6 episodes are played at once; for half of it set run.batch=3 \(eval: --batch\)"
+    ):
         rollout(
             lambda: make("alfworld"), Greedy(), memory_maker("full"), make("alfworld").tasks("train")[:6],
             env_id="alfworld", batch=6,

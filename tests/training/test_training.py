@@ -159,7 +159,9 @@ def test_a_run_whose_loss_diverges_names_the_round_and_its_last_good_checkpoint(
     config = json.loads((run / "config.json").read_text())
     config["hyper"] |= {"lr": 1e30, "epochs": 4.0}
     (run / "config.json").write_text(json.dumps(config))
-    with pytest.raises(FloatingPointError, match=r"round 1: .* at step \d.*suspects.*good checkpoint is .*checkpoints/00"):
+    with pytest.raises(
+        FloatingPointError, match=r"round 1: .* at step \d.*suspects.*good checkpoint is .*checkpoints/00"
+    ):
         train(resume=run, say=silent)
 
 
