@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -102,6 +102,13 @@ class Policy:
         # of the renderer alone: a cache that held the policy would keep its keys and values alive when it is dropped
         self._trees = lru_cache(maxsize=4096)(lambda said: tree([renderer.reply(a) for a in said], renderer.stop))
         self._cache = self._new_cache()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave the running episodes behind when it is sent elsewhere."""
+        made = partial(
+            Policy, name=self.name, mode=self.mode, temperature=self.temperature, max_new_tokens=self.max_new_tokens
+        )
+        return made, (self.model, self.renderer)
 
     def _new_cache(self) -> SlotCache:
         from .cache import SlotCache

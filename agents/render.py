@@ -24,10 +24,17 @@ class Renderer(Protocol):
 
 
 class _Encoding:
-    """A tokenizer, and the ids of the texts that come again and again."""
+    """A tokenizer, and the ids of the texts that come again and again, which stay behind when it is sent elsewhere."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
+        self._ids = lru_cache(maxsize=1 << 16)(self._encode)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_ids"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
         self._ids = lru_cache(maxsize=1 << 16)(self._encode)
 
     def _encode(self, text: str) -> tuple[int, ...]:

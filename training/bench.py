@@ -19,7 +19,8 @@ from ..envs.errors import unknown
 def measure(what: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Return rows of name, value, unit, peer, peer_value, ratio."""
     parts: dict[str, Callable[[Callable[[str], None]], list[dict[str, Any]]]] = {
-        "envs": _envs, "worlds": _worlds, "memory": _memory, "policy": _policy, "smollm2": _smollm2, "job": _job,
+        "envs": _envs, "worlds": _worlds, "memory": _memory, "policy": _policy,
+        "training": _training, "smollm2": _smollm2, "job": _job,
     }  # fmt: skip
     if what not in (*parts, "all"):
         raise unknown("bench", what, [*parts, "all"])
@@ -102,6 +103,12 @@ def _alfworld(say: Callable[[str], None]) -> list[dict[str, Any]]:
 
 def _memory(say: Callable[[str], None]) -> list[dict[str, Any]]:
     from .bench_memory import rows
+
+    return [row(*r) for r in rows(say)]
+
+
+def _training(say: Callable[[str], None]) -> list[dict[str, Any]]:
+    from .bench_training import rows
 
     return [row(*r) for r in rows(say)]
 

@@ -21,6 +21,7 @@ from ..memory.core import Memory
 from ..memory.trajectory import Trajectory
 from .attempts import measure
 from .bandits import explored
+from .crew import Crew
 from .evaluate import summary
 from .rollout import Options, Timing, rollout
 from .run import RunDir
@@ -31,7 +32,8 @@ from .student import Student
 class Lab:
     """The bench of one run; methods read it and train `student`.
 
-    also: writes what a method has trained beside the student into a checkpoint's folder.
+    also: writes what a method has trained beside the student into a checkpoint's folder. crew: who rolls out, where that
+    is not this process.
     """
 
     env_id: str
@@ -45,6 +47,7 @@ class Lab:
     say: Callable[[str], None] = print
     timing: Timing = field(default_factory=Timing)
     also: Callable[[Path], None] | None = None
+    crew: Crew | None = None
 
     def make_env(self) -> TextEnv:
         """Return a new environment of the run."""
@@ -89,6 +92,8 @@ class Lab:
             "on_episode": count,
         }  # fmt: skip
         if isinstance(self.make_env(), TextEnv):
+            if self.crew is not None:
+                return self.crew.rollout(agent, self.student.count, tasks, with_)
             return rollout(self.make_env, agent, self.make_memory, tasks, **with_)
         from ..agents.team import Sequential
         from .team import rollout_team

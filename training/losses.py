@@ -22,20 +22,21 @@ def token_logps(logits: Tensor, targets: Tensor) -> Tensor:
     return logits.gather(-1, targets[:, None])[:, 0] - torch.logsumexp(logits, -1)
 
 
-def weighted_nll(logp: Tensor, weights: Tensor) -> Tensor:
+def weighted_nll(logp: Tensor, weights: Tensor, total: float | None = None) -> Tensor:
     """Weighted mean negative log-likelihood, the loss of behaviour cloning.
 
     L = −Σ_i w_i log p_i / Σ_i w_i
     Source: SFT with a mask, LEAP arXiv 2410.05434 Sec. 3; w is 1 on the tokens of an action and 0 elsewhere.
 
     Args:
-        logp: shape (N,). weights: shape (N,), ≥ 0, not all 0.
+        logp: shape (N,). weights: shape (N,), ≥ 0, not all 0. total: Σ_i w_i of the whole batch, where these are a part
+        of it; the parts' losses then sum to the batch's.
     Returns:
         a scalar, ≥ 0.
     >>> weighted_nll(torch.tensor([-1.0, -3.0]), torch.tensor([1.0, 0.0]))
     tensor(1.)
     """
-    return -(weights * logp).sum() / weights.sum()
+    return -(weights * logp).sum() / (weights.sum() if total is None else total)
 
 
 def k3(logp: Tensor, ref: Tensor) -> Tensor:

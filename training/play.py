@@ -21,6 +21,7 @@ from ..memory import memory_maker
 from ..memory.core import Counter, Memory, count_words
 from ..memory.trajectory import Trajectory
 from .bandits import explored
+from .crew import crew
 from .evaluate import summary
 from .reflexion import Reflective, attempt
 from .rollout import Options, Timing, rollout
@@ -250,6 +251,8 @@ def evaluate(
     team: str | None = None,
     attempts: int = 1,
     keep: Callable[[list[Trajectory]], None] | None = None,
+    workers: int = 1,
+    engine: str = "local",
 ) -> dict[str, Any]:
     """Play an agent on a split and return the evaluation object; `keep` is handed the trajectories.
 
@@ -258,6 +261,7 @@ def evaluate(
     critic: a critic's folder in place of the run's, or `exact`, the world's planner, for a search.
     team: in a world of several agents, how they come to a plan (`training.team.TEAMS`); one after another by default.
     attempts: how often an agent that can reflect tries a task; the row is then of each task's last attempt.
+    workers, engine: see `crew`; they change no episode.
     """
     kwargs = env_kwargs or {}
     world = make(env, **kwargs)
@@ -273,7 +277,11 @@ def evaluate(
     if attempts < 1 or (attempts > 1 and not (alone and hasattr(player, "reflect"))):
         raise ValueError(f"attempts={attempts}: needs at least 1; more are for an agent as reflexion:smollm2")
     maker = memory_maker(memory, count)
-    played, solved = play(maker, tasks), None
+    with crew(engine, workers) as hands:
+        if hands is not None and not alone:
+            raise ValueError(f"env {env!r}: a team is rolled out in one process; leave --workers and --engine out")
+        played = play(maker, tasks) if hands is None else hands.rollout(player, count, tasks, with_)
+    solved = None
     if attempts > 1:
         played, solved = attempt(cast("Reflective", player), play, maker, played, attempts, count)
     if keep is not None:

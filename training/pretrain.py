@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import random
 import re
 import time
@@ -192,7 +193,11 @@ def _train(
                 ids[i] = names[ids[i]]
         loss, _ = loss_of(model, ids, action, plan.action_weight)
         loss.backward()  # type: ignore[no-untyped-call]
-        update.move(model, optimizers, 1.0)
+        norm = update.move(model, optimizers, 1.0)
+        if not math.isfinite(norm):
+            raise FloatingPointError(
+                f"gradient norm {norm} at step {step + 1} of {plan.steps}: lower the learning rate"
+            )
         seen += int((ids != 0).sum())
     return curve
 

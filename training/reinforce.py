@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -82,7 +83,8 @@ class Ascent:
         self, student: Student, reference: Path, *, lr: float | None, batch_tokens: int = 8192, clip: float = 1.0
     ) -> None:
         self._model, self._batch_tokens, self._clip = student.model, batch_tokens, clip
-        self._optimizers = update.adamw(self._model, lr or (2e-5 if student.adapted else 3e-4))
+        self._lr, self._steps = lr or (2e-5 if student.adapted else 3e-4), 0
+        self._optimizers = update.adamw(self._model, self._lr)
         self._bf16 = update.fast_bf16(self._model.device)
         now = weights(self._model)
         student.restore(reference)
@@ -100,7 +102,8 @@ class Ascent:
         Returns, of the last pass:
             loss; kl: mean k3 of the tokens; surprise: mean −log π of the tokens, which falls to 0 as the policy settles.
         Raises:
-            FloatingPointError: the loss is not finite; the model is as it was.
+            FloatingPointError: the loss or its gradient is not finite; names the step and the suspects. The model is as
+            it was.
         """
         examples = [r.example for r in rows]
         groups = list(update.batches(examples, self._batch_tokens, np.random.default_rng(0)))
@@ -137,9 +140,15 @@ class Ascent:
                 totals += (
                     torch.stack([loss, k3(logp, ref).sum(), -logp.sum(), loss.new_tensor(len(logp))]).double().cpu()
                 )
-        if not bool(torch.isfinite(totals).all()):
-            raise FloatingPointError(f"policy-gradient loss {float(totals[0])}: lower the learning rate")
-        update.move(self._model, self._optimizers, self._clip)
+        self._steps += 1
+        finite = bool(torch.isfinite(totals).all())
+        norm = update.move(self._model, self._optimizers, self._clip) if finite else math.nan
+        if not math.isfinite(norm):
+            largest = max(float(b.weights.abs().max()) for b in loaded)
+            raise FloatingPointError(
+                f"policy-gradient loss {float(totals[0]):.4g}, gradient norm {norm:.3g} at step {self._steps}; suspects: "
+                f"the learning rate {self._lr:g}, a KL of {float(totals[1] / totals[3]):.3g}, advantages of up to {largest:.3g}"
+            )
         return {
             "loss": float(totals[0]),
             "kl": float(totals[1] / totals[3]),

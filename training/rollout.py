@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Generic, Required, TypedDict, TypeVar, Unpack
 
 from ..agents.core import Agent, Decision, ForkingAgent, PrivilegedAgent, World
@@ -13,6 +13,7 @@ from ..envs.core import TextEnv
 from ..envs.errors import WorldDied
 from ..memory.core import Memory
 from ..memory.trajectory import Part, Step, Trajectory, spoken
+from .limits import memory_for
 
 if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
     from ..envs.team import TeamEnv
@@ -27,6 +28,11 @@ class Timing:
     agent_s: float = 0.0
     episodes: int = 0
     steps: int = 0
+
+    def add(self, other: Timing) -> None:
+        """Add what another clock has counted."""
+        for f in fields(self):
+            setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
 
     def seconds(self) -> dict[str, float]:
         """Return the seconds of environment, memory and agent."""
@@ -94,6 +100,7 @@ class Options(TypedDict, total=False):
     memory: str
     seed: int
     batch: int
+    numbers: Sequence[int] | None
     timing: Timing | None
     on_episode: Callable[[Trajectory], None] | None
 
@@ -111,18 +118,22 @@ def lockstep(
     memory: str = "full",
     seed: int = 0,
     batch: int = 64,
+    numbers: Sequence[int] | None = None,
     timing: Timing | None = None,
     on_episode: Callable[[Trajectory], None] | None = None,
 ) -> list[Trajectory]:
     """Play every task once, `batch` episodes at a time, and return the trajectories in the tasks' order.
 
+    numbers: of the episodes, where these tasks are some of a larger roll-out's; by default their places in `tasks`.
     start: makes an episode of its number, task and world, and of what `reset` returned. decide: what to do in each.
     """
     clock = timing if timing is not None else Timing()
-    fields = {"env": env_id, "kwargs": env_kwargs or {}, "seed": seed, "agent": name, "memory": memory}
+    common = {"env": env_id, "kwargs": env_kwargs or {}, "seed": seed, "agent": name, "memory": memory}
+    fewer = f"set run.batch={batch // 2} (eval: --batch)" if batch > 1 else "take a shorter --memory, as window:4"
+    named = range(len(tasks)) if numbers is None else numbers
     if hasattr(agent, "begin"):
         agent.begin(seed)
-    waiting = list(enumerate(tasks))[::-1]
+    waiting = list(zip(named, tasks, strict=True))[::-1]
     spare: list[AnyEnv] = []
     running: list[Episode] = []
     out: dict[int, Trajectory] = {}
@@ -136,7 +147,9 @@ def lockstep(
                 clock.env_s += time.perf_counter() - t
                 running.append(start(number, task, env, *begun))
             still = []
-            for r, said in zip(running, decide(running, clock), strict=True):
+            with memory_for(f"{len(running)} episodes are played at once", fewer):
+                decided = decide(running, clock)
+            for r, said in zip(running, decided, strict=True):
                 if r.advance(said, clock):
                     still.append(r)
                     continue
@@ -147,7 +160,7 @@ def lockstep(
                 if hasattr(agent, "release"):
                     for talk in r.talks():
                         agent.release(talk)
-                out[r.number] = done = r.trajectory(**fields)
+                out[r.number] = done = r.trajectory(**common)
                 clock.episodes += 1
                 if on_episode is not None:
                     on_episode(done)
@@ -155,7 +168,7 @@ def lockstep(
     finally:
         for env in [*spare, *(r.env for r in running)]:
             env.close()
-    return [out[n] for n in range(len(tasks))]
+    return [out[n] for n in named]
 
 
 @dataclass(slots=True)
@@ -197,7 +210,7 @@ def rollout(
 ) -> list[Trajectory]:
     """Play every task once and return the trajectories in the tasks' order, whatever the batch size.
 
-    An episode's number is its place in `tasks`; agents key their draws by it. An agent may have `begin(seed)` and
+    An episode's number is its place in `tasks`, unless `numbers` says otherwise; agents key their draws by it. An agent may have `begin(seed)` and
     `release(episode)`. A PrivilegedAgent, and no other, is handed `env.privileged()`; a ForkingAgent the running
     world. Where a world dies in mid-episode, the episode is truncated with the reason as `meta["died"]`, its last action
     has no effect, and the rest go on.

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ import torch
 
 from ..agents.models import Loaded, load
 from ..agents.policy import Mode, Policy
-from . import update
+from ..agents.render import Renderer
+from . import processes, update
+from .limits import memory_for
 from .sequences import Example
 
+PAIRS = 8  # of a DPO step
 LORA = {"r": 16, "lora_alpha": 32, "lora_dropout": 0.0, "target_modules": "all-linear"}
 
 
@@ -32,14 +36,33 @@ def adapter_lr(width: int) -> float:
     return float(5e-4 * (2000 / width) ** 0.781)
 
 
+def _share(pairs: int, processes: int, most: int | None) -> int:
+    """Return how many of a step's pairs one process reads at once, at most `most`, so that the step stays whole.
+
+    Raises:
+        ValueError: the processes cannot share a step.
+    """
+    if pairs % processes:
+        raise ValueError(f"{processes} processes cannot share the {pairs} pairs of a DPO step: launch 2, 4 or 8")
+    own = pairs // processes
+    return max([n for n in range(1, own + 1) if own % n == 0 and (most is None or n <= most)], default=1)
+
+
+def count_ids(renderer: Renderer, text: str) -> int:
+    """Return how many tokens a text has."""
+    return len(renderer.reply(text))
+
+
 class Student:
     """A loaded model under training; `fit` and `prefer` change it, `policy` lends it out to act."""
 
     def __init__(self, loaded: Loaded, *, mode: Mode = "choose", lora: dict[str, Any] | None = None) -> None:
         self.loaded, self.mode, self.name, self.renderer = loaded, mode, loaded.name, loaded.renderer
         self.model = loaded.model
+        self.count = partial(count_ids, self.renderer)
         self.adapted = loaded.large
         self.max_tokens = min(int(self.model.config.max_position_embeddings), 4096)
+        self.pass_tokens: int | None = None
         self.on_step: Callable[[dict[str, float]], None] | None = None
         if self.adapted:
             from peft import LoraConfig, get_peft_model
@@ -65,10 +88,6 @@ class Student:
         row = json.loads((checkpoint / "student.json").read_text())
         return cls.of(row["model"], checkpoint, mode=row["mode"])
 
-    def count(self, text: str) -> int:
-        """Return how many tokens a text has."""
-        return len(self.renderer.reply(text))
-
     def policy(self, temperature: float = 0.0) -> Policy:
         """Return the model as an agent."""
         return Policy(self.model, self.renderer, name=self.name, mode=self.mode, temperature=temperature)
@@ -80,21 +99,35 @@ class Student:
 
         Adapters take an episode or so a step: in few large batches a short run gives them too few steps to learn.
         """
+        self._together("fit", examples=examples, rng=rng, epochs=epochs, lr=lr)
         if self.adapted:
             return update.fit(
                 self.model, examples, epochs=epochs, lr=lr or adapter_lr(self.model.config.hidden_size),
-                batch_tokens=1024, rng=rng, optimizer=update.adamw, on_step=self.on_step,
+                batch_tokens=1024, rng=rng, optimizer=update.adamw, pass_tokens=self.pass_tokens, on_step=self.on_step,
             )  # fmt: skip
         return update.fit(
-            self.model, examples, epochs=epochs, lr=lr or 1e-3, batch_tokens=4096, rng=rng, on_step=self.on_step
-        )
+            self.model, examples, epochs=epochs, lr=lr or 1e-3, batch_tokens=4096, rng=rng,
+            pass_tokens=self.pass_tokens, on_step=self.on_step,
+        )  # fmt: skip
+
+    def _together(self, what: str, **given: Any) -> None:
+        """Have the run's other processes, if there are any, begin the same with the same weights."""
+        if processes.size() == 1:
+            return
+        if processes.leading():
+            own = {"name": self.name, "mode": self.mode, "pass_tokens": self.pass_tokens}
+            processes.tell((what, own | given))
+        processes.copy(p.data for p in self.model.parameters() if p.requires_grad)
 
     def prefer(
         self, rows: Sequence[dict[str, str]], seed: int, *, beta: float, lr: float | None = None
     ) -> dict[str, float]:
-        """Prefer: one epoch of TRL's DPO on rows of prompt, chosen and rejected."""
+        """Prefer: one epoch of TRL's DPO on rows of prompt, chosen and rejected, eight a step."""
         if not rows:
             raise ValueError("nothing to prefer: no correction differs from the student's own action")
+        self._together("prefer", rows=rows, seed=seed, beta=beta, lr=lr)
+        longest = max(self.count(r["prompt"]) + max(map(self.count, (r["chosen"], r["rejected"]))) for r in rows)
+        pairs = _share(PAIRS, processes.size(), None if self.pass_tokens is None else self.pass_tokens // (2 * longest))
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         import tempfile
 
@@ -104,7 +137,8 @@ class Student:
         with tempfile.TemporaryDirectory() as scratch:
             config = DPOConfig(
                 output_dir=scratch, beta=beta, learning_rate=lr or (5e-6 if self.adapted else 5e-5), num_train_epochs=1,
-                per_device_train_batch_size=8, max_length=None, report_to=[], save_strategy="no", logging_steps=10**9,
+                per_device_train_batch_size=pairs, gradient_accumulation_steps=PAIRS // (pairs * processes.size()),
+                max_length=None, report_to=[], save_strategy="no", logging_steps=10**9,
                 seed=seed, data_seed=seed, use_cpu=self.model.device.type == "cpu", disable_tqdm=True,
                 precompute_ref_log_probs=not self.adapted, gradient_checkpointing=False, bf16=False,
                 lr_scheduler_type="linear", warmup_steps=10,
@@ -113,10 +147,15 @@ class Student:
                 model=self.model, args=config, train_dataset=Dataset.from_list(list(rows)),
                 processing_class=self.loaded.tokenizer,
             )  # fmt: skip
-            done = trainer.train()
+            shorter = "take a shorter --memory, as window:4" if pairs == 1 else f"set run.pass_tokens={pairs * longest}"
+            with memory_for(f"DPO reads {pairs} pairs of up to {longest} tokens at once", shorter):
+                done = trainer.train()
         self.model.eval()
         if not math.isfinite(done.training_loss):
-            raise FloatingPointError(f"DPO loss {done.training_loss}: lower the learning rate")
+            raise FloatingPointError(
+                f"DPO loss {done.training_loss} within {done.global_step} steps; suspects: the learning rate "
+                f"{config.learning_rate:g}, beta {beta:g}"
+            )
         return {"loss": done.training_loss, "steps": float(done.global_step), "pairs": float(len(rows))}
 
     def save(self, folder: Path) -> None:

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from ..envs import make, make_single, make_team, options
-from ..envs.core import SPLITS
-from ..envs.errors import choice, unknown
+from ..envs.core import SPLITS, TextEnv
+from ..envs.errors import at_least, choice, unknown
 from ..memory import memory_maker
 from .attempts import tell
+from .crew import Crew, crew
 from .lab import Lab
 from .methods import METHODS
 from .methods.core import Method, Particular, keep
 from .needs import offers, require
+from .processes import lead
 from .report import write_report
 from .run import RunDir, default_path, save_json
 from .settings import typed
@@ -52,6 +54,7 @@ def configure(
     memory_maker(memory)
     cls = METHODS[method]
     values = _defaults(env, cls, model, quick) | _given(settings, method, _legal(env, cls))
+    at_least(1, **{k: v for k, v in values.items() if k.startswith("run.") and isinstance(v, int)})
     made = cls(**_part(values, method))
     makes: dict[str, Callable[..., Any]] = {"no": make_single, "too": make, "only": make_team}
     world = makes[getattr(cls, "team", "no")](env, **_part(values, "env"))
@@ -66,7 +69,8 @@ def configure(
     return {
         "env": env, "env_kwargs": _part(values, "env"), "method": method, "hyper": asdict(made), "model": model,
         "memory": memory, "mode": _mode(run.get("mode"), "actions" not in offered), "seed": seed,
-        "splits": {s: n for s, n in splits.items() if n > 0}, "before": before, "batch": run["batch"], "quick": quick,
+        "splits": {s: n for s, n in splits.items() if n > 0}, "before": before, "batch": run["batch"],
+        "pass_tokens": run.get("pass_tokens"), "max_tokens": run.get("max_tokens"), "quick": quick,
         "split_hashes": hashes,
     }  # fmt: skip
 
@@ -82,7 +86,7 @@ def _legal(env: str, cls: type[Any]) -> dict[str, Any]:
         **{f"env.{name}": p.annotation for name, p in options(env).items()},
         **{f"{cls.id}.{f.name}": f.type for f in fields(cls)},
         **{f"eval.{split}": "int" for split in SPLITS},
-        "eval.before": "bool", "run.batch": "int", "run.mode": "str",
+        "eval.before": "bool", "run.batch": "int", "run.mode": "str", "run.pass_tokens": "int", "run.max_tokens": "int",
     }  # fmt: skip
 
 
@@ -131,27 +135,49 @@ def train(
     settings: dict[str, str] | None = None,
     resume: Path | None = None,
     quick: bool = False,
+    workers: int = 1,
+    engine: str = "local",
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
 ) -> Path:
     """Train an agent and return the run's directory; with `resume`, go on with a run that was cut off.
 
-    A resumed run ends with the numbers of an unbroken one.
+    A resumed run ends with the numbers of an unbroken one. workers, engine: see `crew`; they change no episode. In a
+    process that a launcher started beside others, lend a hand to the leading one (training/processes.py).
     """
+
+    def work() -> Path:
+        with crew(engine, workers) as hands:
+            return _train(env, method, model, memory, seed, out, settings or {}, resume, quick, hands, say)
+
+    return lead(work)
+
+
+def _train(
+    env: str, method: str, model: str, memory: str, seed: int, out: Path | None, settings: dict[str, str],
+    resume: Path | None, quick: bool, hands: Crew | None, say: Callable[[str], None],
+) -> Path:  # fmt: skip
     if resume is not None:
         run = RunDir(Path(resume))
         config = run.config()
         config.pop("versions", None)
         student = Student.of(config["model"], mode=config["mode"])
     else:
-        config = configure(env, method, model, memory, seed, settings or {}, quick)
+        config = configure(env, method, model, memory, seed, settings, quick)
         student = Student.of(model, mode=config["mode"])  # a model that is not there leaves no directory behind
         run = RunDir.create(Path(out) if out is not None else default_path(env, method), config)
     made: Method = METHODS[config["method"]](**config["hyper"])
     say(f"run {run.path}: {config['method']} on {config['env']}, model {config['model']}, seed {config['seed']}")
     lab = Lab(
         config["env"], config["env_kwargs"], config["memory"], config["seed"], student, run, config["splits"],
-        config["batch"], say,
+        config["batch"], say, crew=hands,
     )  # fmt: skip
+    if hands is not None and not isinstance(lab.make_env(), TextEnv):
+        raise ValueError(
+            f"env {config['env']!r}: a team is rolled out in one process; leave --workers and --engine out"
+        )
+    student.pass_tokens = config.get("pass_tokens")
+    if config.get("max_tokens") is not None:
+        student.max_tokens = min(student.max_tokens, config["max_tokens"])
     start = next((k for k in range(made.rounds) if run.iteration(k) is None), made.rounds)
     fitted = run.part("checkpoints", f"{start:02d}").is_dir()
     run.forget_metrics(start + fitted)
@@ -161,16 +187,30 @@ def train(
         say("before: evaluate")
         save_json(run.path / "before.json", _tell(lab.evaluate("before"), say))
     for k in range(start, made.rounds):
-        _round(lab, made, k)
+        try:
+            _round(lab, made, k)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"round {k}: {error}; {_last_good(run)}") from error
     return _conclude(run, config, say)
 
 
-def repeat(config: Path, out: Path | None, say: Callable[[str], None]) -> Path:
+def _last_good(run: RunDir) -> str:
+    try:
+        return f"the last good checkpoint is {run.latest()}"
+    except FileNotFoundError:
+        return "there is no checkpoint yet: the model is as it came"
+
+
+def repeat(config: Path, out: Path | None, say: Callable[[str], None], workers: int = 1, engine: str = "local") -> Path:
     """Start a run anew from another run's `config.json`."""
-    row = json.loads(config.read_text())
-    row.pop("versions", None)
-    run = RunDir.create(out if out is not None else default_path(row["env"], row["method"]), row)
-    return train(resume=run.path, say=say)
+
+    def work() -> Path:
+        row = json.loads(config.read_text())
+        row.pop("versions", None)
+        run = RunDir.create(out if out is not None else default_path(row["env"], row["method"]), row)
+        return train(resume=run.path, workers=workers, engine=engine, say=say)
+
+    return lead(work)
 
 
 def _round(lab: Lab, method: Method, k: int) -> None:

@@ -15,20 +15,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import processes
+from .limits import memory_for
 from .losses import token_logps, weighted_nll
 from .sequences import IGNORE, Batch, Example, collate
+
+LATELY = 3  # steps whose mean loss tells whether a fit diverges
+
+
+def filled(order: Sequence[int], examples: Sequence[Example], most: int) -> list[list[int]]:
+    """Group indices in their order, each group of at most `most` padded tokens or of one sequence."""
+    groups: list[list[int]] = [[]]
+    for i in order:
+        longest = max([len(examples[j].ids) for j in groups[-1]] + [len(examples[i].ids)])
+        if groups[-1] and longest * (len(groups[-1]) + 1) > most:
+            groups.append([])
+        groups[-1].append(i)
+    return groups
 
 
 def batches(examples: Sequence[Example], batch_tokens: int, rng: np.random.Generator) -> Iterator[list[int]]:
     """Yield batches of indices of like lengths, each of at most `batch_tokens` padded tokens, in random order."""
     noise = rng.random(len(examples))
     order = sorted(range(len(examples)), key=lambda i: (len(examples[i].ids) // 48, noise[i]))
-    groups: list[list[int]] = [[]]
-    for i in order:
-        longest = max([len(examples[j].ids) for j in groups[-1]] + [len(examples[i].ids)])
-        if groups[-1] and longest * (len(groups[-1]) + 1) > batch_tokens:
-            groups.append([])
-        groups[-1].append(i)
+    groups = filled(order, examples, batch_tokens)
     for k in rng.permutation(len(groups)):
         yield groups[int(k)]
 
@@ -87,12 +97,77 @@ def scaled(optimizers: Sequence[torch.optim.Optimizer]) -> Callable[[float], Non
     return scale
 
 
-def move(model: Any, optimizers: Sequence[torch.optim.Optimizer], clip: float) -> None:
-    """Take a step along the gradients, their norm at most `clip`, and clear them."""
-    torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], clip)
+def move(model: Any, optimizers: Sequence[torch.optim.Optimizer], clip: float) -> float:
+    """Take a step along the gradients, cut to a norm of `clip`, and clear them; return the norm that they had.
+
+    Where that is not finite there is no step: the model is as it was.
+    """
+    norm = float(torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], clip))
     for o in optimizers:
-        o.step()
+        if math.isfinite(norm):
+            o.step()
         o.zero_grad()
+    return norm
+
+
+def descend(
+    model: Any, examples: Sequence[Example], batch: Sequence[int], *, pass_tokens: int | None, bf16: bool
+) -> float:
+    """Add the gradient of a batch's loss to the weights' and return the loss.
+
+    This process reads its share of the batch, in passes of at most `pass_tokens` padded tokens; the sums are those of
+    one pass over the whole batch.
+    """
+    own = list(batch[processes.rank() :: processes.size()])
+    parts = filled(own, examples, pass_tokens) if pass_tokens else [own]
+    whole = None if len(own) == len(batch) and len(parts) == 1 else _weight(examples, batch)
+    loss = torch.zeros((), device=model.device)
+    for part in filter(None, parts):
+        with memory_for(*_told(examples, part)):
+            loaded = collate([examples[i] for i in part], model.device)
+            with amp(model.device, bf16):
+                logp, weights = logps(model, loaded)
+            share = weighted_nll(logp, weights, whole)
+            share.backward()  # type: ignore[no-untyped-call]
+        loss += share.detach()
+    if processes.size() > 1:
+        trained = [p for p in model.parameters() if p.requires_grad]
+        for p in trained:
+            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+        processes.add([loss, *(p.grad for p in trained)])
+    return float(loss)
+
+
+def _weight(examples: Sequence[Example], batch: Sequence[int]) -> float:
+    """The weight of a batch's targets."""
+    return sum(w for i in batch for w, t in zip(examples[i].weights, examples[i].targets, strict=True) if t != IGNORE)
+
+
+def _told(examples: Sequence[Example], part: Sequence[int]) -> tuple[str, str]:
+    """What is read at once, and the setting that halves it."""
+    longest = max(len(examples[i].ids) for i in part)
+    key, value = ("run.pass_tokens", longest * len(part) // 2) if len(part) > 1 else ("run.max_tokens", longest // 2)
+    return f"a fit reads {len(part)} x {longest} tokens at once", f"set {key}={value}"
+
+
+def _worse_than_guessing(model: Any, losses: Sequence[float]) -> bool:
+    """Whether the last steps' loss is twice that of a model which finds every id as likely as any other."""
+    lately = losses[-LATELY:]
+    return len(lately) == LATELY and sum(lately) / LATELY > 2 * math.log(model.config.vocab_size)
+
+
+def _diverged(
+    what: str, k: int, plan: Sequence[Any], lr: float, bf16: bool, norms: Sequence[float], heaviest: float
+) -> FloatingPointError:
+    """The error of a fit that diverges at step k, with what may have done it, the likeliest first."""
+    suspects = [f"the learning rate {lr:g}"]
+    if norms:
+        suspects.append(f"gradients (norm {norms[0]:.3g} at the first step, {norms[-1]:.3g} before this one)")
+    if heaviest > 10:
+        suspects.append(f"a target of weight {heaviest:.3g}")
+    if bf16:
+        suspects.append("bfloat16")
+    return FloatingPointError(f"{what} at step {k + 1} of {len(plan)}; suspects: {', '.join(suspects)}")
 
 
 def _plan(examples: Sequence[Example], epochs: float, batch_tokens: int, rng: np.random.Generator) -> list[list[int]]:
@@ -118,15 +193,20 @@ def fit(
     cooldown: float = 0.5,
     clip: float = 1.0,
     bf16: bool | None = None,
+    pass_tokens: int | None = None,
     on_step: Callable[[dict[str, float]], None] | None = None,
 ) -> dict[str, float]:
     """Minimise the weighted negative log-likelihood; the rate warms up, holds, then falls to zero linearly.
 
+    batch_tokens: padded tokens of a step. pass_tokens: of these, how many are read at once; None for all. It changes
+    the memory that a step takes, not the step.
+
     Returns:
         loss (mean of the last tenth of the steps), steps, tokens.
     Raises:
-        ValueError: there is nothing to learn. FloatingPointError: the loss is not finite; the model is as it was
-        before that step.
+        ValueError: there is nothing to learn. OutOfMemory: names the setting that halves it. FloatingPointError: the
+        loss diverges, which is to say that it or its gradient is not finite (the model is as it was before that step),
+        or that its mean over three steps is twice that of a model which knows nothing, ln V; names the suspects.
     """
     if not any(w > 0 for e in examples for w in e.weights):
         raise ValueError(f"nothing to learn: none of {len(examples)} episodes carries a target")
@@ -136,20 +216,18 @@ def fit(
     rates = scaled(optimizers)
     plan = _plan(examples, epochs, batch_tokens, rng)
     losses: list[float] = []
+    norms: list[float] = []
     tokens = 0
     model.train()
     for k, indices in enumerate(plan):
         done = k / len(plan)
         rates(min(1.0, (done + 1 / len(plan)) / warmup) * min(1.0, (1 - done) / cooldown))
-        batch = collate([examples[i] for i in indices], device)
-        with amp(device, bf16):
-            logp, weights = logps(model, batch)
-        loss = weighted_nll(logp, weights)
-        if not bool(torch.isfinite(loss)):
-            raise FloatingPointError(f"loss {float(loss)} at step {k + 1} of {len(plan)}: lower the learning rate {lr}")
-        loss.backward()  # type: ignore[no-untyped-call]
-        move(model, optimizers, clip)
-        losses.append(float(loss.detach()))
+        losses.append(descend(model, examples, indices, pass_tokens=pass_tokens, bf16=bf16))
+        norm = move(model, optimizers, clip) if math.isfinite(losses[-1]) else math.nan
+        if not math.isfinite(norm) or _worse_than_guessing(model, losses):
+            heaviest = max(w for i in indices for w in examples[i].weights)
+            raise _diverged(f"loss {losses[-1]:.4g}, gradient norm {norm:.3g}", k, plan, lr, bf16, norms, heaviest)
+        norms.append(norm)
         tokens += sum(len(examples[i].ids) for i in indices)
         if on_step is not None:
             on_step({"step": k + 1, "steps": len(plan), "loss": losses[-1], "tokens": tokens})

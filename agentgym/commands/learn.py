@@ -10,6 +10,9 @@ import typer
 
 from .terminal import Json, Set, app, emit, pairs, say, share, table
 
+Workers = Annotated[int, typer.Option(help="processes that roll out; the episodes are the same")]
+Engine = Annotated[str, typer.Option(help="where they run: local, or ray (the cluster at RAY_ADDRESS, else here)")]
+
 
 @app.command()
 def train(
@@ -23,22 +26,29 @@ def train(
     config: Annotated[Path | None, typer.Option(help="a run's config.json to repeat")] = None,
     resume: Annotated[Path | None, typer.Option(help="a run's directory to go on with")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="a small run that only shows that it works")] = False,
+    workers: Workers = 1,
+    engine: Engine = "local",
     as_json: Json = False,
 ) -> None:
     """Train an agent: collect, label, update, evaluate, round after round."""
+    from ..training.processes import leading
     from ..training.run import RunDir
     from ..training.train import repeat
     from ..training.train import train as run_training
 
     if config is not None:
-        path = repeat(config, out, say=say)
+        path = repeat(config, out, say, workers, engine)
     else:
         try:
-            path = run_training(env, method, model, memory, seed, out, pairs(set_), resume, quick, say=say)
+            path = run_training(
+                env, method, model, memory, seed, out, pairs(set_), resume, quick, workers, engine, say=say
+            )
         except KeyboardInterrupt:
             where = resume or out or max(Path("runs").glob("*"), key=lambda p: p.stat().st_mtime, default=Path("RUN"))
             say(f"stopped; go on with: agentgym train --resume {where}")
             raise typer.Exit(130) from None
+    if not leading():
+        return
     run = RunDir(path)
     rows = run.iterations()
     shown = [("demonstrations" if r["iteration"] == 0 else f"{r['iteration']}", r["eval"]) for r in rows]
@@ -88,6 +98,8 @@ def eval_(
     attempts: Annotated[int, typer.Option(help="how often a reflexion:NAME may try a task")] = 1,
     out: Annotated[Path | None, typer.Option(help="store the episodes here, as .jsonl.zst")] = None,
     set_: Set = None,
+    workers: Workers = 1,
+    engine: Engine = "local",
     as_json: Json = False,
 ) -> None:
     """Play an agent on a split and say how well it does."""
@@ -97,7 +109,7 @@ def eval_(
     row = evaluate(
         env, agent, split=split, episodes=episodes, memory=memory, seed=seed, batch=batch, temperature=temperature,
         rerank=rerank, search=search, critic=critic, team=team, attempts=attempts, env_kwargs=settings(env, pairs(set_)),
-        keep=(lambda t: write(out, t)) if out else None,
+        keep=(lambda t: write(out, t)) if out else None, workers=workers, engine=engine,
     )  # fmt: skip
     if as_json:
         emit(row)

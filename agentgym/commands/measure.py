@@ -47,7 +47,7 @@ def paper(
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(help="envs, worlds, memory, policy, smollm2, job or all")] = "all",
+    what: Annotated[str, typer.Argument(help="envs, worlds, memory, policy, training, smollm2, job or all")] = "all",
     as_json: Json = False,
 ) -> None:
     """Measure speed beside the peers, in one run."""

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -148,6 +149,20 @@ def test_round_0_of_every_method_is_the_same_and_can_be_taken_over(
     other = RunDir.create(tmp_path / "other", configure("alfworld", "leap", str(small_tiny), "full", 0, SMALL, False))
     other.adopt(RunDir(whole), 0)
     assert result(train(resume=other.path, say=silent))["iterations"] == result(whole)["iterations"]
+
+
+def test_a_run_whose_loss_diverges_names_the_round_and_its_last_good_checkpoint(whole: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    shutil.rmtree(run / "checkpoints" / "01")
+    for file in (run / "iterations").glob("01*"):
+        file.unlink()
+    config = json.loads((run / "config.json").read_text())
+    config["hyper"] |= {"lr": 1e30, "epochs": 4.0}
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        FloatingPointError, match=r"round 1: .* at step \d.*suspects.*good checkpoint is .*checkpoints/00"
+    ):
+        train(resume=run, say=silent)
 
 
 def test_another_configuration_in_the_same_directory_is_refused(whole: Path, small_tiny: Path) -> None:
