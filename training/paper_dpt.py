@@ -37,7 +37,7 @@ class Setting:
     offline: tuple[int, ...] = (5, 20, 100, 500)
 
 
-QUICK = Setting(Pretraining(steps=120, batch=8, horizon=80, short_horizon=40, width=32, layers=2), 60, (5, 20, 80))
+QUICK = Setting(Pretraining(steps=60, batch=16, horizon=60, width=32, layers=2), 60, (5, 20, 60))
 
 
 def reproduce(
@@ -48,7 +48,7 @@ def reproduce(
     It holds if DPT's regret lies below that of the empirical mean, of its likeliest arm and of the same network trained
     to imitate, intervals apart, and no higher than UCB's interval. Every seed has networks, bandits and luck of its own,
     which all arms of the seed share; episodes are pooled. What lies in `out` is not run again. Quick: small networks and
-    80 pulls; the numbers mean nothing.
+    60 pulls; the numbers mean nothing.
     """
     setting = QUICK if quick else Setting()
     cells = [_kept(out, seed, setting, say) for seed in seeds]
@@ -95,9 +95,9 @@ def measure(seed: int, setting: Setting, say: Callable[[str], None] = print) -> 
     model, fit = pretrain(setting.plan, seed, partial(log, "DPT"))
     clone, cloned = pretrain(replace(setting.plan, label="next"), seed, partial(log, "imitation"))
     arms: dict[str, Policy] = {
-        "DPT": Deployed(model, horizon),
-        "DPT, likeliest arm": Deployed(model, horizon, draw=False),
-        "DPT, trained to imitate": Deployed(clone, horizon),
+        "DPT": Deployed(model),
+        "DPT, likeliest arm": Deployed(model, draw=False),
+        "DPT, trained to imitate": Deployed(clone),
         "exact posterior sampling": partial(posterior_sampling, sd=SD),
         "Thompson": dpt.BASELINES["thompson"],
         "UCB": dpt.BASELINES["ucb"],
@@ -114,7 +114,7 @@ def measure(seed: int, setting: Setting, say: Callable[[str], None] = print) -> 
     given, _ = dpt.roll_in(bandits, horizon, rng)
     return {
         "seed": seed, "setting": asdict(setting), "arms": told, "fit": fit | {"imitation": cloned["loss"]},
-        "exact": near(model, given), "offline": offline(model, bandits, given, setting.offline),
+        "exact": near(model, given, setting.offline), "offline": offline(model, bandits, given, setting.offline),
         "seconds": round(time.monotonic() - begin, 1),
     }  # fmt: skip
 
@@ -139,34 +139,33 @@ def after(given: Play, t: int, k: int) -> Counts:
 
 
 @torch.inference_mode()
-def answers(model: InContext, given: Play) -> Floats:
-    """Return what the network says after 0 … T given pulls, (B, T + 1, K)."""
+def answers(model: InContext, given: Play, lengths: Sequence[int]) -> Floats:
+    """Return what the network says after so many given pulls, (B, n, K)."""
     arms, rewards = torch.from_numpy(given.arms.T.copy()), torch.from_numpy(given.rewards.T.copy())
-    p: Floats = torch.softmax(model(arms, rewards), -1).double().numpy()
+    p: Floats = torch.softmax(model(arms, rewards, torch.tensor(lengths)), -1).double().numpy()
     return p
 
 
-def near(model: InContext, given: Play) -> dict[str, float]:
+def near(model: InContext, given: Play, lengths: Sequence[int]) -> dict[str, float]:
     """Return the mean total variation between the network's answer and the exact posterior, by the number of pulls."""
-    p, horizon = answers(model, given), len(given.arms)
-    told = {}
-    for t in sorted({horizon // 50, horizon // 10, horizon // 2, horizon}):
-        right = exact(after(given, t, p.shape[-1]), SD)
-        told[str(t)] = round(float(np.abs(p[:, t] - right).sum(1).mean() / 2), 4)
-    return told
+    p = answers(model, given, lengths)
+    right = [exact(after(given, t, p.shape[-1]), SD) for t in lengths]
+    return {str(t): round(float(np.abs(p[:, i] - right[i]).sum(1).mean() / 2), 4) for i, t in enumerate(lengths)}
 
 
 def offline(model: InContext, bandits: Bandits, given: Play, lengths: Sequence[int]) -> dict[str, dict[str, float]]:
     """Return what the arm named after random behaviour gives away, μ* − μ_a, by the number of pulls: DPT's offline test."""
-    p, k = answers(model, given), bandits.means.shape[1]
-    rng = np.random.default_rng(0)
+    p, rng = answers(model, given, lengths), np.random.default_rng(0)
     told: dict[str, dict[str, float]] = {}
-    for t in lengths:
-        counts = after(given, t, k)
-        named = {"DPT": p[:, t].argmax(1), "exact posterior": exact(counts, SD).argmax(1)}
-        named["empirical mean"] = np.where(counts.n > 0, counts.means, -np.inf).argmax(1)
-        named["LCB"] = np.where(counts.n > 0, counts.means - 0.8 / np.sqrt(np.maximum(counts.n, 1)), -np.inf).argmax(1)
-        named["Thompson"] = dpt.BASELINES["thompson"](counts, rng)
+    for i, t in enumerate(lengths):
+        counts = after(given, t, p.shape[-1])
+        tried = counts.n > 0
+        low = counts.means - 0.8 / np.sqrt(np.maximum(counts.n, 1))
+        named = {
+            "DPT": p[:, i].argmax(1), "exact posterior": exact(counts, SD).argmax(1),
+            "empirical mean": np.where(tried, counts.means, -np.inf).argmax(1),
+            "LCB": np.where(tried, low, -np.inf).argmax(1), "Thompson": dpt.BASELINES["thompson"](counts, rng),
+        }  # fmt: skip
         lost = {name: metrics.regret(bandits.means, arm[None])[-1].mean() for name, arm in named.items()}
         told[str(t)] = {name: round(float(x), 4) for name, x in lost.items()}
     return told

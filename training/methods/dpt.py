@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...envs.bandits import dpt, engine
-from ...envs.bandits.engine import Bandits, Counts, Floats, Ints
+from ...envs.bandits.engine import Counts, Floats, Ints
 from ...envs.errors import at_least, choice
 from .. import update
 
@@ -23,98 +23,100 @@ LABELS = ("best", "next")
 class Pretraining:
     """What is learned, and how.
 
-    L = −Σ_{t=0..T} log p(a* | a_1, r_1, …, a_t, r_t), with a* the best arm of a fresh bandit and a_1 … a_T pulled by a
-    random behaviour that knows nothing of it; the bandits are new at every step, so nothing is seen twice.
-    Source: DPT, arXiv 2306.14892, Algorithm 1 and App. A: 5 arms with means U[0, 1], noise of sd .3. Deviations: no
-    position embedding, since the order of the pulls tells nothing, and so the pulls are not shuffled; the first
-    `short` of the steps read `short_horizon` pulls of more bandits, which is cheaper; Muon in place of AdamW.
+    L = −Σ_t log p(a* | a_1, r_1, …, a_t, r_t), with a* the best arm of a fresh bandit and a_1 … a_T pulled by a random
+    behaviour that knows nothing of it; the bandits are new at every step, so nothing is seen twice.
+    Source: DPT, arXiv 2306.14892, Algorithm 1 and App. A: 5 arms with means U[0, 1], noise of sd .3. Deviations: the sum
+    is over `lengths` of the T + 1 numbers of pulls, drawn anew at every step, half of them from the first few more often;
+    the network is not a GPT-2 that reads pull after pull but a query that reads them all (`InContext`); Muon in place of
+    AdamW.
 
     label: best, the paper's a*; or next, the arm that the behaviour pulls next, which takes the idea out.
-    steps, batch, horizon: of the last steps. width, layers, heads: of the network. lr: of AdamW's part, see `update.muon`.
+    horizon: T. batch: bandits a step. width, layers, heads: of the network. lr: of AdamW's part, see `update.muon`.
     """
 
     label: str = "best"
     arms: int = 5
     horizon: int = 500
-    steps: int = 1500
-    batch: int = 32
-    short: float = 0.6
-    short_horizon: int = 80
+    steps: int = 800
+    batch: int = 128
+    lengths: int = 16
     width: int = 64
-    layers: int = 3
+    layers: int = 4
     heads: int = 4
-    lr: float = 2e-3
+    lr: float = 1e-3
 
     def __post_init__(self) -> None:
         choice("dpt.label", self.label, LABELS)
-        whole = ("horizon", "steps", "batch", "short_horizon", "width", "layers", "heads")
+        whole = ("steps", "batch", "lengths", "width", "layers", "heads")
         at_least(1, "dpt.", **{name: getattr(self, name) for name in whole})
-        at_least(2, "dpt.", arms=self.arms)
+        at_least(2, "dpt.", arms=self.arms, horizon=self.horizon)
         if self.width % self.heads:
             raise ValueError(f"dpt.width={self.width}: needs a multiple of dpt.heads={self.heads}")
-        if not 0 <= self.short <= 1:
-            raise ValueError(f"dpt.short={self.short}: needs a share, from 0 to 1")
 
 
 class Block(nn.Module):
-    """Causal self-attention and a feed-forward layer, each behind a norm."""
+    """A query reads all pulls by attention, then thinks by a feed-forward layer; each behind a norm."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, plan: Pretraining) -> None:
         super().__init__()
-        self.heads = heads
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.read, self.write = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        d, self.heads = plan.width, plan.heads
+        self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.ask, self.embed_pull, self.write = nn.Linear(d, d), nn.Linear(2 * plan.arms, 2 * d), nn.Linear(d, d)
+        self.start = nn.Parameter(torch.zeros(2 * d))
+        self.up, self.down = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
 
-    def forward(self, x: Tensor, held: Tensor | None = None, t: int = 0) -> Tensor:
-        """Return the new states of n tokens, (B, n, d); with `held` one token, whose keys and values are kept at t."""
-        q, k, v = (
-            h.unflatten(-1, (self.heads, -1)).transpose(1, 2) for h in self.read(self.norm1(x)).chunk(3, -1)
-        )  # (B, H, n, d/H)
-        if held is not None:
-            held[0, :, :, t], held[1, :, :, t] = k[:, :, 0], v[:, :, 0]
-            k, v = held[:, :, :, : t + 1]
-        seen = F.scaled_dot_product_attention(q, k, v, is_causal=held is None)
+    def read(self, pulls: Tensor) -> Tensor:
+        """Return the keys and values of pulls, (B, T, 2K), side by side, (B, H, T, 2 d/H)."""
+        return self.embed_pull(pulls).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def first(self) -> Tensor:
+        """Return the key and value that are there before any pull, (H, 1, 2 d/H)."""
+        return self.start.unflatten(-1, (self.heads, -1))[:, None]
+
+    def forward(self, x: Tensor, held: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the new states of n queries, (B, n, d), that read keys and values (B, H, m, 2 d/H) where mask (n, m) is True."""
+        k, v = held.chunk(2, -1)
+        q = self.ask(self.norm1(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         x = x + self.write(seen.transpose(1, 2).flatten(2))
         return x + self.down(F.gelu(self.up(self.norm2(x))))
 
 
 class InContext(nn.Module):
-    """Reads pulls and says, after each, how likely every arm is to be the best."""
+    """Says, after some pulls, how likely every arm is to be the best.
+
+    A transformer of queries: one asks after t pulls, reads these pulls in every layer, and what it has read decides what
+    it looks for in the next. Pulls do not read one another and have no places, since their order tells nothing; a query
+    knows their number.
+    """
 
     def __init__(self, plan: Pretraining) -> None:
         super().__init__()
         self.plan = plan
-        self.start = nn.Parameter(0.02 * torch.randn(plan.width))
-        self.embed_pull = nn.Linear(2 * plan.arms, plan.width)
-        self.blocks = nn.ModuleList(Block(plan.width, plan.heads) for _ in range(plan.layers))
+        self.embed_time = nn.Linear(2, plan.width)
+        self.blocks = nn.ModuleList(Block(plan) for _ in range(plan.layers))
         self.norm, self.lm_head = nn.LayerNorm(plan.width), nn.Linear(plan.width, plan.arms)
 
     def pulls(self, arms: Tensor, rewards: Tensor) -> Tensor:
-        """Return pulls as tokens, (..., d): which arm, and the reward in that arm's own slot."""
+        """Return pulls as numbers, (..., 2K): which arm, and the reward in that arm's own slot."""
         which = F.one_hot(arms, self.plan.arms).float()
-        tokens: Tensor = self.embed_pull(torch.cat([which, which * rewards[..., None].float()], -1))
-        return tokens
+        return torch.cat([which, which * rewards[..., None].float()], -1)
 
-    def forward(self, arms: Tensor, rewards: Tensor) -> Tensor:
-        """Return the logits of the arms after 0 … T pulls, (B, T + 1, K), of arms and rewards (B, T)."""
-        x = torch.cat([self.start.expand(len(arms), 1, -1), self.pulls(arms, rewards)], 1)
+    def query(self, lengths: Tensor) -> Tensor:
+        """Return the queries after so many pulls, (n,), as (n, d)."""
+        t = lengths.float() / self.plan.horizon
+        asked: Tensor = self.embed_time(torch.stack([t, lengths.float().log1p()], -1))
+        return asked
+
+    def forward(self, arms: Tensor, rewards: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logits of the arms after `lengths` (n,) of the pulls (B, T), shape (B, n, K)."""
+        pulls, batch = self.pulls(arms, rewards), len(arms)
+        x = self.query(lengths).expand(batch, -1, -1)
+        mask = torch.arange(arms.shape[1] + 1) <= lengths[:, None]
         for block in self.blocks:
-            x = block(x)
+            held = torch.cat([block.first().expand(batch, -1, -1, -1), block.read(pulls)], 2)
+            x = block(x, held, mask)
         logits: Tensor = self.lm_head(self.norm(x))
-        return logits
-
-    def cache(self, batch: int, horizon: int) -> Tensor:
-        """Return room for the keys and values of a whole episode, (L, 2, B, H, T + 1, d/H)."""
-        p = self.plan
-        return torch.zeros(p.layers, 2, batch, p.heads, horizon + 1, p.width // p.heads)
-
-    def step(self, token: Tensor, held: Tensor, t: int) -> Tensor:
-        """Return the logits after the t-th token, (B, K), of tokens (B, d); `held` is of `cache` and has the earlier ones."""
-        x = token[:, None]
-        for block, own in zip(self.blocks, held, strict=True):
-            x = block(x, own, t)
-        logits: Tensor = self.lm_head(self.norm(x))[:, 0]
         return logits
 
 
@@ -134,10 +136,7 @@ def pretrain(
     scale = update.scaled(optimizers)
     log = np.empty(plan.steps)
     for n in range(plan.steps):
-        short = n < plan.short * plan.steps
-        horizon = min(plan.short_horizon, plan.horizon) if short else plan.horizon
-        bandits = engine.uniform(rng, plan.batch * (plan.horizon // horizon), plan.arms)
-        loss = _loss(model, plan.label, bandits, horizon, rng)
+        loss = _loss(model, plan, rng)
         if not bool(torch.isfinite(loss)):
             raise FloatingPointError(f"loss {float(loss)} at step {n + 1} of {plan.steps}: lower dpt.lr={plan.lr}")
         scale(min(1.0, (n + 1) / 50, 2 * (1 - n / plan.steps)))
@@ -150,13 +149,16 @@ def pretrain(
     return model, {"loss": float(log[-max(1, plan.steps // 10) :].mean()), "steps": float(plan.steps)}
 
 
-def _loss(model: InContext, label: str, bandits: Bandits, horizon: int, rng: Generator) -> Tensor:
-    played, best = dpt.roll_in(bandits, horizon, rng)
+def _loss(model: InContext, plan: Pretraining, rng: Generator) -> Tensor:
+    played, best = dpt.roll_in(engine.uniform(rng, plan.batch, plan.arms), plan.horizon, rng)
     arms, rewards = torch.from_numpy(played.arms.T.copy()), torch.from_numpy(played.rewards.T.copy())
-    logits = model(arms, rewards)
-    if label == "next":
-        return F.cross_entropy(logits[:, :-1].flatten(0, 1), arms.flatten())
-    return F.cross_entropy(logits.flatten(0, 1), torch.from_numpy(best).repeat_interleave(horizon + 1))
+    last = plan.horizon - (plan.label == "next")
+    u = rng.random(plan.lengths)
+    u[::2] = np.expm1(u[::2] * np.log1p(last)) / last
+    lengths = torch.from_numpy(np.rint(u * last).astype(np.int64))
+    logits = model(arms, rewards, lengths)
+    label = arms[:, lengths] if plan.label == "next" else torch.from_numpy(best)[:, None].expand(-1, plan.lengths)
+    return F.cross_entropy(logits.flatten(0, 1), label.flatten())
 
 
 class Deployed:
@@ -164,33 +166,41 @@ class Deployed:
 
     Source: DPT, arXiv 2306.14892, Algorithm 2 (online). It reads the last pull off the counts, which grew by it.
 
-    draw: False takes the likeliest arm instead, the paper's offline rule. horizon: the longest episode.
+    draw: False takes the likeliest arm instead, the paper's offline rule.
     """
 
-    def __init__(self, model: InContext, horizon: int, draw: bool = True) -> None:
-        self.model, self.horizon, self.draw = model, horizon, draw
-        self._held = model.cache(0, 0)
+    def __init__(self, model: InContext, draw: bool = True) -> None:
+        self.model, self.draw = model, draw
+        self._held: list[Tensor] = []  # of every layer, room for the keys and values of an episode
         self._n: Floats = np.zeros((0, 0))
         self._s: Floats = np.zeros((0, 0))
 
     @torch.inference_mode()
     def __call__(self, counts: Counts, rng: Generator) -> Ints:
         """Return an arm for each of B bandits, (B,)."""
-        batch = len(counts.n)
-        if counts.t == 0:
-            self._held = self.model.cache(batch, self.horizon)
-            token = self.model.start.expand(batch, -1)
+        batch, t = len(counts.n), counts.t
+        if t == 0:
+            first = [block.first() for block in self.model.blocks]
+            self._held = [f.new_zeros(batch, len(f), self.model.plan.horizon + 1, f.shape[-1]) for f in first]
+            news = [f.expand(batch, -1, -1, -1) for f in first]
         else:
             arms = (counts.n - self._n).argmax(1)
             rewards = (counts.s - self._s)[np.arange(batch), arms]
-            token = self.model.pulls(torch.from_numpy(arms), torch.from_numpy(rewards))
+            pulls = self.model.pulls(torch.from_numpy(arms), torch.from_numpy(rewards))[:, None]
+            news = [block.read(pulls) for block in self.model.blocks]
         self._n, self._s = counts.n.copy(), counts.s.copy()
-        p = torch.softmax(self.model.step(token, self._held, counts.t), -1).double().numpy()
-        if not self.draw:
-            likeliest: Ints = p.argmax(1)
-            return likeliest
-        drawn: Ints = (rng.random((batch, 1)) > p.cumsum(1)[:, :-1]).sum(1)
-        return drawn
+        x = self.model.query(torch.tensor([t])).expand(batch, -1, -1)
+        for block, held, new in zip(self.model.blocks, self._held, news, strict=True):
+            held[:, :, t] = new[:, :, 0]
+            x = block(x, held[:, :, : t + 1])
+        p = torch.softmax(self.model.lm_head(self.model.norm(x))[:, 0], -1).double().numpy()
+        return drawn(p, rng) if self.draw else p.argmax(1)
+
+
+def drawn(p: Floats, rng: Generator) -> Ints:
+    """Draw an arm from every row of probabilities, (B, K), as (B,)."""
+    arms: Ints = (rng.random((len(p), 1)) > p.cumsum(1)[:, :-1]).sum(1)
+    return arms
 
 
 def exact(counts: Counts, sd: float, grid: int = 201) -> Floats:
@@ -215,6 +225,4 @@ def exact(counts: Counts, sd: float, grid: int = 201) -> Floats:
 
 def posterior_sampling(counts: Counts, rng: Generator, *, sd: float) -> Ints:
     """Thompson sampling with the exact posterior, which DPT comes to where it has learned all there is."""
-    p = exact(counts, sd)
-    drawn: Ints = (rng.random((len(p), 1)) > p.cumsum(1)[:, :-1]).sum(1)
-    return drawn
+    return drawn(exact(counts, sd), rng)
