@@ -142,7 +142,7 @@ def after(given: Play, t: int, k: int) -> Counts:
 def answers(model: InContext, given: Play, lengths: Sequence[int]) -> Floats:
     """Return what the network says after so many given pulls, (B, n, K)."""
     arms, rewards = torch.from_numpy(given.arms.T.copy()), torch.from_numpy(given.rewards.T.copy())
-    p: Floats = torch.softmax(model(arms, rewards, torch.tensor(lengths)), -1).double().numpy()
+    p: Floats = torch.softmax(model.after(arms, rewards, torch.tensor(lengths)), -1).double().numpy()
     return p
 
 

@@ -55,39 +55,31 @@ class Pretraining:
 
 
 class Block(nn.Module):
-    """A query reads all pulls by attention, then thinks by a feed-forward layer; each behind a norm."""
+    """A query looks at the pulls by attention, then thinks by a feed-forward layer; each behind a norm."""
 
     def __init__(self, plan: Pretraining) -> None:
         super().__init__()
-        d, self.heads = plan.width, plan.heads
+        d, seen = plan.width, plan.heads * (2 * plan.arms + 1)
+        self.heads = plan.heads
         self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
-        self.ask, self.embed_pull, self.write = nn.Linear(d, d), nn.Linear(2 * plan.arms, 2 * d), nn.Linear(d, d)
-        self.start = nn.Parameter(torch.zeros(2 * d))
+        self.ask, self.take = nn.Linear(d, seen), nn.Linear(seen, d)
         self.up, self.down = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
 
-    def read(self, pulls: Tensor) -> Tensor:
-        """Return the keys and values of pulls, (B, T, 2K), side by side, (B, H, T, 2 d/H)."""
-        return self.embed_pull(pulls).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-
-    def first(self) -> Tensor:
-        """Return the key and value that are there before any pull, (H, 1, 2 d/H)."""
-        return self.start.unflatten(-1, (self.heads, -1))[:, None]
-
-    def forward(self, x: Tensor, held: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the new states of n queries, (B, n, d), that read keys and values (B, H, m, 2 d/H) where mask (n, m) is True."""
-        k, v = held.chunk(2, -1)
-        q = self.ask(self.norm1(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        x = x + self.write(seen.transpose(1, 2).flatten(2))
+    def forward(self, x: Tensor, pulls: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the new states of n queries, (B, n, d), that look at pulls (B, m, 2K + 1) where the mask (n, m) is True."""
+        q = self.ask(self.norm1(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, n, 2K + 1)
+        every = pulls[:, None].expand(-1, self.heads, -1, -1)
+        seen = F.scaled_dot_product_attention(q, every, every, attn_mask=mask, scale=1.0)
+        x = x + self.take(seen.transpose(1, 2).flatten(2))
         return x + self.down(F.gelu(self.up(self.norm2(x))))
 
 
 class InContext(nn.Module):
     """Says, after some pulls, how likely every arm is to be the best.
 
-    A transformer of queries: one asks after t pulls, reads these pulls in every layer, and what it has read decides what
-    it looks for in the next. Pulls do not read one another and have no places, since their order tells nothing; a query
-    knows their number.
+    A transformer of queries: one asks after t pulls, looks at all of them in every layer, and what it has seen decides
+    what it looks for in the next. Pulls are their own keys and values: they neither look at one another nor have places,
+    since their order tells nothing. A query knows their number.
     """
 
     def __init__(self, plan: Pretraining) -> None:
@@ -98,26 +90,28 @@ class InContext(nn.Module):
         self.norm, self.lm_head = nn.LayerNorm(plan.width), nn.Linear(plan.width, plan.arms)
 
     def pulls(self, arms: Tensor, rewards: Tensor) -> Tensor:
-        """Return pulls as numbers, (..., 2K): which arm, and the reward in that arm's own slot."""
+        """Return pulls as numbers, (..., 2K + 1): which arm, the reward in that arm's own slot, and 0."""
         which = F.one_hot(arms, self.plan.arms).float()
-        return torch.cat([which, which * rewards[..., None].float()], -1)
+        return F.pad(torch.cat([which, which * rewards[..., None].float()], -1), (0, 1))
 
-    def query(self, lengths: Tensor) -> Tensor:
-        """Return the queries after so many pulls, (n,), as (n, d)."""
-        t = lengths.float() / self.plan.horizon
-        asked: Tensor = self.embed_time(torch.stack([t, lengths.float().log1p()], -1))
-        return asked
+    def room(self, batch: int, pulls: int) -> Tensor:
+        """Return room for some pulls behind a mark that is there before any, (B, 1 + T, 2K + 1)."""
+        return F.pad(torch.zeros(batch, pulls + 1, 2 * self.plan.arms), (0, 1)).index_fill_(1, torch.tensor([0]), 1.0)
 
-    def forward(self, arms: Tensor, rewards: Tensor, lengths: Tensor) -> Tensor:
-        """Return the logits of the arms after `lengths` (n,) of the pulls (B, T), shape (B, n, K)."""
-        pulls, batch = self.pulls(arms, rewards), len(arms)
-        x = self.query(lengths).expand(batch, -1, -1)
-        mask = torch.arange(arms.shape[1] + 1) <= lengths[:, None]
+    def forward(self, seen: Tensor, lengths: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the logits of the arms, (B, n, K), of queries that know of `lengths` (n,) pulls; see `Block`."""
+        t = lengths.float()
+        x = self.embed_time(torch.stack([t / self.plan.horizon, t.log1p()], -1)).expand(len(seen), -1, -1)
         for block in self.blocks:
-            held = torch.cat([block.first().expand(batch, -1, -1, -1), block.read(pulls)], 2)
-            x = block(x, held, mask)
+            x = block(x, seen, mask)
         logits: Tensor = self.lm_head(self.norm(x))
         return logits
+
+    def after(self, arms: Tensor, rewards: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logits of the arms after the first `lengths` (n,) of the pulls (B, T), shape (B, n, K)."""
+        seen = self.room(*arms.shape)
+        seen[:, 1:] = self.pulls(arms, rewards)
+        return self(seen, lengths, torch.arange(arms.shape[1] + 1) <= lengths[:, None])
 
 
 def pretrain(
@@ -156,7 +150,7 @@ def _loss(model: InContext, plan: Pretraining, rng: Generator) -> Tensor:
     u = rng.random(plan.lengths)
     u[::2] = np.expm1(u[::2] * np.log1p(last)) / last
     lengths = torch.from_numpy(np.rint(u * last).astype(np.int64))
-    logits = model(arms, rewards, lengths)
+    logits = model.after(arms, rewards, lengths)
     label = arms[:, lengths] if plan.label == "next" else torch.from_numpy(best)[:, None].expand(-1, plan.lengths)
     return F.cross_entropy(logits.flatten(0, 1), label.flatten())
 
@@ -171,7 +165,7 @@ class Deployed:
 
     def __init__(self, model: InContext, draw: bool = True) -> None:
         self.model, self.draw = model, draw
-        self._held: list[Tensor] = []  # of every layer, room for the keys and values of an episode
+        self._seen = model.room(0, 0)
         self._n: Floats = np.zeros((0, 0))
         self._s: Floats = np.zeros((0, 0))
 
@@ -180,20 +174,14 @@ class Deployed:
         """Return an arm for each of B bandits, (B,)."""
         batch, t = len(counts.n), counts.t
         if t == 0:
-            first = [block.first() for block in self.model.blocks]
-            self._held = [f.new_zeros(batch, len(f), self.model.plan.horizon + 1, f.shape[-1]) for f in first]
-            news = [f.expand(batch, -1, -1, -1) for f in first]
+            self._seen = self.model.room(batch, self.model.plan.horizon)
         else:
             arms = (counts.n - self._n).argmax(1)
             rewards = (counts.s - self._s)[np.arange(batch), arms]
-            pulls = self.model.pulls(torch.from_numpy(arms), torch.from_numpy(rewards))[:, None]
-            news = [block.read(pulls) for block in self.model.blocks]
+            self._seen[:, t] = self.model.pulls(torch.from_numpy(arms), torch.from_numpy(rewards))
         self._n, self._s = counts.n.copy(), counts.s.copy()
-        x = self.model.query(torch.tensor([t])).expand(batch, -1, -1)
-        for block, held, new in zip(self.model.blocks, self._held, news, strict=True):
-            held[:, :, t] = new[:, :, 0]
-            x = block(x, held[:, :, : t + 1])
-        p = torch.softmax(self.model.lm_head(self.model.norm(x))[:, 0], -1).double().numpy()
+        logits = self.model(self._seen[:, : t + 1], torch.tensor([t]))[:, 0]
+        p: Floats = torch.softmax(logits, -1).double().numpy()
         return drawn(p, rng) if self.draw else p.argmax(1)
 
 
