@@ -96,7 +96,9 @@ class InContext(nn.Module):
 
     def room(self, batch: int, pulls: int) -> Tensor:
         """Return room for some pulls behind a mark that is there before any, (B, 1 + T, 2K + 1)."""
-        return F.pad(torch.zeros(batch, pulls + 1, 2 * self.plan.arms), (0, 1)).index_fill_(1, torch.tensor([0]), 1.0)
+        room = torch.zeros(batch, pulls + 1, 2 * self.plan.arms + 1)
+        room[:, 0, -1] = 1.0
+        return room
 
     def forward(self, seen: Tensor, lengths: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the logits of the arms, (B, n, K), of queries that know of `lengths` (n,) pulls; see `Block`."""
