@@ -14,7 +14,7 @@ NEEDS = {
     "oracle": "a privileged state with the right action, from which demonstrations come",
     "searcher": "a searching expert, who knows no more than a player",
     "actions": "listed actions, from which candidates are drawn",
-    "reached": "a word for the goals that an episode has reached beside its own",
+    "reached": "words for the goals that an episode reaches beside its own",
     "attempts": "a verifier of several attempts at one question",
 }
 

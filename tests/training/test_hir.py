@@ -68,6 +68,27 @@ def test_who_only_looked_around_has_reached_nothing() -> None:
     assert hindsight(AlfworldEnv(), t) is None
 
 
+def test_babyai_says_what_was_gone_to_opened_and_picked_up() -> None:
+    pytest.importorskip("minigrid")
+    simple = {"go to", "open", "pick up"}
+    for level in ("goto", "open", "pickup"):
+        env = make("babyai", level=level)
+        tasks = env.tasks("train")[:12]
+        told = 0
+        for t in rollout(lambda env=env: env, OracleAgent(), memory_maker("window:1"), tasks, env_id="babyai", batch=1):  # type: ignore[misc]
+            env.reset(options={"task": t.task})
+            assert env.reached() == ()
+            held = env.snapshot()
+            for action in t.actions:
+                env.step(action)
+            told += t.goal in env.reached()
+            assert all(any(goal.startswith(s) for s in simple) for goal in env.reached())
+            env.restore(held)
+            assert env.reached() == ()
+        assert told == 12 or level != "goto"
+        assert told > 0 or level == "pickup"  # whose missions say where the thing lies
+
+
 def test_failures_are_learned_from_unless_the_idea_is_taken_out(small_tiny: Path, tmp_path: Path) -> None:
     said: list[str] = []
     counts = {}
@@ -85,5 +106,5 @@ def test_failures_are_learned_from_unless_the_idea_is_taken_out(small_tiny: Path
 
 
 def test_a_world_that_states_no_reached_goal_is_refused() -> None:
-    with pytest.raises(ValueError, match="hir needs a word for the goals that an episode has reached"):
+    with pytest.raises(ValueError, match="hir needs words for the goals that an episode reaches"):
         configure("bandit", "hir", "tiny", "full", 0, {}, False)
