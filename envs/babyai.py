@@ -136,6 +136,8 @@ class BabyaiEnv(TextEnv):
 
     def reached(self) -> tuple[str, ...]:
         """Return the simple missions that are fulfilled now and were not at the start: go to, open, pick up."""
+        if self._grid is None:
+            raise RuntimeError("no level is loaded: call reset() first")
         return tuple(m for m in achieved(self._grid, self._many) if m not in self._first)
 
     def snapshot(self) -> object:

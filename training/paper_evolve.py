@@ -20,7 +20,7 @@ CLAIM = (
     "algorithm does (optimal behaviour fine-tuning; Gemini Flash, raw history: win rate 27.5 % few-shot, 65.6 % after it)"
 )
 ALGORITHMS = ("ucb", "thompson", "greedy", "random")
-ARMS = {
+ARMS: dict[str, tuple[str, dict[str, str]]] = {
     "OFT of UCB": ("evolve", {}),
     "OFT of greedy": ("evolve", {"env.expert": "greedy"}),
     "OFT of random choice": ("evolve", {"env.expert": "random"}),

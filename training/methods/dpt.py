@@ -26,8 +26,8 @@ class Pretraining:
     L = −Σ_t log p(a* | a_1, r_1, …, a_t, r_t), with a* the best arm of a fresh bandit and a_1 … a_T pulled by a random
     behaviour that knows nothing of it; the bandits are new at every step, so nothing is seen twice.
     Source: DPT, arXiv 2306.14892, Algorithm 1 and App. A: 5 arms with means U[0, 1], noise of sd .3. Deviations: the sum
-    is over `lengths` of the T + 1 numbers of pulls, drawn anew at every step, half of them from the first few more often;
-    the network is not a GPT-2 that reads pull after pull but a query that reads them all (`InContext`); Muon in place of
+    is over `lengths` numbers of pulls up to T^√u, u uniform, both drawn anew at every step: few more often than many,
+    which is cheaper; the network is not a GPT-2 that reads pull after pull but a query that reads them all (`InContext`); Muon in place of
     AdamW.
 
     label: best, the paper's a*; or next, the arm that the behaviour pulls next, which takes the idea out.
@@ -37,11 +37,11 @@ class Pretraining:
     label: str = "best"
     arms: int = 5
     horizon: int = 500
-    steps: int = 800
-    batch: int = 128
-    lengths: int = 16
+    steps: int = 1500
+    batch: int = 96
+    lengths: int = 12
     width: int = 64
-    layers: int = 4
+    layers: int = 3
     heads: int = 4
     lr: float = 1e-3
 
@@ -146,12 +146,10 @@ def pretrain(
 
 
 def _loss(model: InContext, plan: Pretraining, rng: Generator) -> Tensor:
-    played, best = dpt.roll_in(engine.uniform(rng, plan.batch, plan.arms), plan.horizon, rng)
+    longest = int(np.ceil(plan.horizon ** np.sqrt(rng.random())))
+    played, best = dpt.roll_in(engine.uniform(rng, plan.batch, plan.arms), longest, rng)
     arms, rewards = torch.from_numpy(played.arms.T.copy()), torch.from_numpy(played.rewards.T.copy())
-    last = plan.horizon - (plan.label == "next")
-    u = rng.random(plan.lengths)
-    u[::2] = np.expm1(u[::2] * np.log1p(last)) / last
-    lengths = torch.from_numpy(np.rint(u * last).astype(np.int64))
+    lengths = torch.from_numpy(rng.integers(longest + (plan.label == "best"), size=plan.lengths))
     logits = model.after(arms, rewards, lengths)
     label = arms[:, lengths] if plan.label == "next" else torch.from_numpy(best)[:, None].expand(-1, plan.lengths)
     return F.cross_entropy(logits.flatten(0, 1), label.flatten())
@@ -184,7 +182,8 @@ class Deployed:
         self._n, self._s = counts.n.copy(), counts.s.copy()
         logits = self.model(self._seen[:, : t + 1], torch.tensor([t]))[:, 0]
         p: Floats = torch.softmax(logits, -1).double().numpy()
-        return drawn(p, rng) if self.draw else p.argmax(1)
+        likeliest: Ints = p.argmax(1)
+        return drawn(p, rng) if self.draw else likeliest
 
 
 def drawn(p: Floats, rng: Generator) -> Ints:
