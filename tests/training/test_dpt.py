@@ -15,7 +15,7 @@ from agentgym.training.methods.dpt import Deployed, InContext, Pretraining, exac
 from agentgym.training.paper_dpt import after, explored, holds, near
 from agentgym.training.papers import reproduce
 
-SMALL = Pretraining(arms=3, horizon=30, steps=250, batch=64, width=32, layers=2, lengths=8)
+SMALL = Pretraining(arms=3, horizon=30, steps=300, batch=128, width=32, layers=2)
 
 
 @pytest.fixture(scope="module")

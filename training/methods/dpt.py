@@ -26,7 +26,7 @@ class Pretraining:
     L = −Σ_t log p(a* | a_1, r_1, …, a_t, r_t), with a* the best arm of a fresh bandit and a_1 … a_T pulled by a random
     behaviour that knows nothing of it; the bandits are new at every step, so nothing is seen twice.
     Source: DPT, arXiv 2306.14892, Algorithm 1 and App. A: 5 arms with means U[0, 1], noise of sd .3. Deviations: the sum
-    is over `lengths` numbers of pulls up to T^√u, u uniform, both drawn anew at every step: few more often than many,
+    is over `lengths` numbers of pulls up to T^∛u, u uniform, both drawn anew at every step: few more often than many,
     which is cheaper; the network is not a GPT-2 that reads pull after pull but a query that reads them all (`InContext`); Muon in place of
     AdamW.
 
@@ -38,8 +38,8 @@ class Pretraining:
     arms: int = 5
     horizon: int = 500
     steps: int = 1500
-    batch: int = 96
-    lengths: int = 12
+    batch: int = 192
+    lengths: int = 3
     width: int = 64
     layers: int = 3
     heads: int = 4
@@ -146,7 +146,7 @@ def pretrain(
 
 
 def _loss(model: InContext, plan: Pretraining, rng: Generator) -> Tensor:
-    longest = int(np.ceil(plan.horizon ** np.sqrt(rng.random())))
+    longest = int(np.ceil(plan.horizon ** np.cbrt(rng.random())))
     played, best = dpt.roll_in(engine.uniform(rng, plan.batch, plan.arms), longest, rng)
     arms, rewards = torch.from_numpy(played.arms.T.copy()), torch.from_numpy(played.rewards.T.copy())
     lengths = torch.from_numpy(rng.integers(longest + (plan.label == "best"), size=plan.lengths))
