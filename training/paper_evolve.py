@@ -22,7 +22,6 @@ CLAIM = (
 ALGORITHMS = ("ucb", "thompson", "greedy", "random")
 ARMS: dict[str, tuple[str, dict[str, str]]] = {
     "OFT of UCB": ("evolve", {}),
-    "OFT of greedy": ("evolve", {"env.expert": "greedy"}),
     "OFT of random choice": ("evolve", {"env.expert": "random"}),
     "imitation of the best arm": ("bc", {}),
 }
