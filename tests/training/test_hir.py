@@ -91,17 +91,13 @@ def test_babyai_says_what_was_gone_to_opened_and_picked_up() -> None:
 
 def test_failures_are_learned_from_unless_the_idea_is_taken_out(small_tiny: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    counts = {}
-    for relabel in ("yes", "no"):
-        settings = {
-            "hir.demonstrations": "6", "hir.episodes": "24", "hir.iterations": "1", "hir.epochs": "1", "hir.later": "1",
-            "hir.temperature": "3", "hir.relabel": relabel, "eval.valid": "0", "eval.test": "2",
-        }  # fmt: skip
-        run = train(method="hir", model=str(small_tiny), out=tmp_path / relabel, settings=settings, say=said.append)
-        taught, _ = read(run / "trajectories" / "01-train.jsonl.zst")
-        assert all(t.success for t in taught)
-        counts[relabel] = sum("hindsight" in t.meta for t in taught)
-    assert counts["yes"] > 0 == counts["no"]
+    settings = {
+        "hir.demonstrations": "3", "hir.episodes": "24", "hir.iterations": "1", "hir.epochs": "1", "hir.later": "1",
+        "hir.temperature": "9", "env.max_steps": "30", "eval.valid": "0", "eval.test": "1",
+    }  # fmt: skip
+    run = train("alfworld", "hir", str(small_tiny), "window:1", out=tmp_path, settings=settings, say=said.append)
+    taught, _ = read(run / "trajectories" / "01-train.jsonl.zst")
+    assert all(t.success for t in taught) and any("hindsight" in t.meta for t in taught)
     assert any("failures reached another goal" in line for line in said)
 
 

@@ -43,7 +43,7 @@ class Pretraining:
     width: int = 64
     layers: int = 3
     heads: int = 4
-    lr: float = 1e-3
+    lr: float = 2e-3
 
     def __post_init__(self) -> None:
         choice("dpt.label", self.label, LABELS)
