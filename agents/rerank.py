@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..memory.core import Turn
-from .core import Agent, Decision
+from .core import Agent, Candidate, Decision
 from .critics import Critic
 
 
@@ -15,16 +18,27 @@ class RerankAgent:
 
     β = 0 trusts the critic alone; n keeps it among actions that the policy would take, where the critic has seen data.
     Source: best-of-N policy extraction, Digi-Q, arXiv 2502.15760, Sec. 4.3, at test time and without training.
+    With all of the policy's actions (n None) and β > 0 it is Value-Augmented Sampling, arXiv 2405.06639, Eq. 5, on whole
+    actions in place of tokens: p(a | s) ∝ π(a | s) exp(Q(s, a) / β), the best policy that is not far from π, of which the
+    likeliest action is taken, or at `temperature` 1 one is drawn.
+
+    temperature: of the draw, 0 takes the greatest; it needs β > 0.
     """
 
-    def __init__(self, policy: Agent, critic: Critic, n: int = 8, beta: float = 0.0) -> None:
-        if n < 1 or beta < 0:
+    def __init__(
+        self, policy: Agent, critic: Critic, n: int | None = 8, beta: float = 0.0, temperature: float = 0.0
+    ) -> None:
+        if (n is not None and n < 1) or beta < 0:
             raise ValueError(f"n={n}, beta={beta}: need n >= 1 and beta >= 0")
-        self.policy, self.critic, self.n, self.beta = policy, critic, n, beta
-        self.name = f"{policy.name} rerank {n}"
+        if temperature < 0 or (temperature and not beta):
+            raise ValueError(f"temperature={temperature}, beta={beta}: need temperature >= 0, and beta > 0 to draw")
+        self.policy, self.critic, self.n, self.beta, self.temperature = policy, critic, n, beta, temperature
+        self.name = f"{policy.name} rerank {n}" if n is not None else f"{policy.name} vas {beta:g}"
+        self._seed = 0
 
     def begin(self, seed: int) -> None:
-        """Start a rollout of the policy."""
+        """Start a rollout of the policy, and key the draws by this seed."""
+        self._seed = seed
         if hasattr(self.policy, "begin"):
             self.policy.begin(seed)
 
@@ -47,9 +61,9 @@ class RerankAgent:
         states = [self.critic.text(turn) for turn, some in zip(turns, likely, strict=True) for _ in some]
         q = iter(self.critic.q(states, [c.action for some in likely for c in some]).tolist())
         out = []
-        for some, decision in zip(likely, decisions, strict=True):
+        for turn, some, decision in zip(turns, likely, decisions, strict=True):
             judged = tuple(replace(c, q=next(q)) for c in some)
-            best = max(judged, key=lambda c: (c.q or 0.0) + self.beta * c.logprob)
+            best = judged[int(np.argmax(self._scores(turn, judged)))]
             taken = best.action == decision.action
             out.append(
                 replace(
@@ -58,3 +72,11 @@ class RerankAgent:
                 )
             )  # fmt: skip
         return out
+
+    def _scores(self, turn: Turn, judged: Sequence[Candidate]) -> NDArray[np.float64]:
+        """Return Q + β log π, shaken where one is drawn: the greatest of x + β T Gumbel is drawn from softmax(x / β T)."""
+        scores = np.array([(c.q or 0.0) + self.beta * c.logprob for c in judged])
+        if self.temperature:
+            rng = np.random.default_rng([self._seed, turn.episode % 2**32, turn.t])
+            scores += self.beta * self.temperature * rng.gumbel(size=len(scores))
+        return scores

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+from collections import Counter
 from functools import lru_cache
 from typing import Any, cast
 
@@ -74,6 +75,8 @@ class BabyaiEnv(TextEnv):
         self._grid: Any = None
         self._known: NDArray[np.bool_] = np.zeros((0, 0), bool)
         self._plan: tuple[str, ...] | None = None
+        self._many: Counter[tuple[str, str]] = Counter()
+        self._first: frozenset[str] = frozenset()
         self._task = self._kind = ""
 
     def tasks(self, split: str) -> list[str]:
@@ -92,6 +95,8 @@ class BabyaiEnv(TextEnv):
         self._grid.gen_obs = dict  # its picture of the view would be drawn beside ours, and not read
         self._known = np.zeros((self._grid.width, self._grid.height), bool)
         self._task, self._kind, self._plan = task, kind, None
+        self._many = Counter((t.color, t.type) for t in things(self._grid))
+        self._first = frozenset(achieved(self._grid, self._many))
         return self._see(), self._info(False)
 
     def _act(self, action: str) -> tuple[str, float, bool, Info]:
@@ -129,16 +134,24 @@ class BabyaiEnv(TextEnv):
         """Return the searching expert, which draws its map from the sentences."""
         return BabyaiSearcher()
 
+    def reached(self) -> tuple[str, ...]:
+        """Return the simple missions that are fulfilled now and were not at the start: go to, open, pick up."""
+        if self._grid is None:
+            raise RuntimeError("no level is loaded: call reset() first")
+        return tuple(m for m in achieved(self._grid, self._many) if m not in self._first)
+
     def snapshot(self) -> object:
         """Return an exact copy of the state."""
         grid, known = copy.deepcopy(self._grid), self._known.copy()
-        return grid, known, self._plan, self._t, self._open, self._last, self._task, self._kind
+        told = self._many, self._first
+        return grid, known, self._plan, self._t, self._open, self._last, self._task, self._kind, told
 
     def restore(self, snapshot: object) -> None:
         """Return to a snapshot."""
-        grid, known, self._plan, self._t, self._open, self._last, self._task, self._kind = cast(
+        grid, known, self._plan, self._t, self._open, self._last, self._task, self._kind, told = cast(
             "tuple[Any, ...]", snapshot
         )
+        self._many, self._first = told
         self._grid, self._known = copy.deepcopy(grid), known.copy()
 
 
@@ -257,6 +270,23 @@ def possible(grid: Any) -> tuple[str, ...]:
 
 def _turns(door: Any, carried: Any) -> bool:
     return not door.is_locked or (carried is not None and (carried.type, carried.color) == ("key", door.color))
+
+
+def things(grid: Any) -> list[Any]:
+    """Return what missions are about, wherever it lies."""
+    return [t for t in grid.grid.grid if t is not None and t.type in ("ball", "box", "door", "key")]
+
+
+def achieved(grid: Any, many: Counter[tuple[str, str]]) -> list[str]:
+    """Return the missions that hold now, in BabyAI's words; `many` counts the things of a colour and type."""
+
+    def named(thing: Any) -> str:
+        return f"{'a' if many[thing.color, thing.type] > 1 else 'the'} {thing.color} {thing.type}"
+
+    ahead, every = grid.grid.get(*grid.front_pos), things(grid)
+    out = [f"go to {named(t)}" for t in every if t is ahead]
+    out += [f"open {named(t)}" for t in every if t.type == "door" and t.is_open]
+    return out if grid.carrying is None else [*out, f"pick up {named(grid.carrying)}"]
 
 
 def _remaining(instr: Any) -> list[Any]:

@@ -174,6 +174,14 @@ class TextEnv(gymnasium.Env[str, str]):
         """Return a key of the world's state without its clock: within a task, equal for equal states and for no others."""
         raise LookupError(f"{type(self).__name__} names no state")
 
+    def reached(self) -> tuple[str, ...]:
+        """Return the goals, in the world's own words, that the player has brought about by now, the greatest last.
+
+        What held at the start counts as little as where the player merely stands. It tells no more than a reader of the
+        episode can see; raises where the world states no goals but the one it sets.
+        """
+        raise LookupError(f"{type(self).__name__} does not say what an episode has reached")
+
     def snapshot(self) -> object:
         """Return an exact, cheap copy of the state for `restore`."""
         raise LookupError(f"{type(self).__name__} cannot be forked: it has no snapshot")

@@ -11,7 +11,9 @@ import numpy as np
 from ..envs.bandits import BanditEnv, ContextualBanditEnv
 from ..envs.bandits.metrics import growth
 from ..memory.trajectory import Trajectory
-from .evaluate import mean_ci, proportion
+from .evaluate import mean_ci, pooled_mean, pooled_share, proportion
+
+NUMBERS = ("regret",)  # what is neither a share nor a difference of shares
 
 
 def explored(env: BanditEnv | ContextualBanditEnv, played: Sequence[Trajectory]) -> dict[str, Any]:
@@ -45,3 +47,15 @@ def _evenness(trajectory: Trajectory) -> float:
     arms = [a.lower() for a in trajectory.steps[0].admissible or ()]
     said = [a.strip().lower() for a in trajectory.actions]
     return len(arms) * min(said.count(a) for a in arms) / len(said)
+
+
+def pooled(name: str, cells: Sequence[dict[str, Any]], steps: float) -> dict[str, Any]:
+    """Return the row of a table over what `explored` told of every seed's episodes: regret in front."""
+    n = [c["n"] for c in cells]
+    shares = {k: pooled_mean([c[k] for c in cells], n) for k in ("opt_frac", "min_frac")}
+    lost = pooled_share([c["suffix_failure"] for c in cells], n)
+    return {
+        "name": name, "n": sum(n), "seeds": len(cells), **pooled_mean([c["regret"] for c in cells], n),
+        "by_seed": [round(c["regret"]["mean"], 4) for c in cells], "also": shares | {"suffix_failure": lost},
+        "steps": steps,
+    }  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .advantages import soft_bellman_residual
+
 
 def token_logps(logits: Tensor, targets: Tensor) -> Tensor:
     """Log-probability of each target.
@@ -99,20 +101,22 @@ def clipped(logp: Tensor, old: Tensor, adv: Tensor, ref: Tensor, beta: Tensor, e
     return (beta * k3(logp, ref) - gain).sum()
 
 
-def soft_policy(delta: Tensor, log_ratio: Tensor, beta: float) -> Tensor:
-    """OREO's loss of the policy, a term a step.
+def soft_bellman(v_t: Tensor, r_t: Tensor, log_ratio: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    """OREO's losses of value and policy, a term a step each.
 
-    L_t = (δ_t + β (ℓ_t − sg ℓ_t))², with ℓ_t = log π(a_t|s_t)/π_ref(a_t|s_t): its value is δ², its gradient 2 β δ_t ∇ℓ_t.
-    Source: OREO, arXiv 2412.16145, the policy objective after Eq. 7: the ratios of later steps, though in δ_t, are fixed.
+    L_V = δ_t², and L_π = (sg δ_t + β (ℓ_t − sg ℓ_t))², whose value is δ² and whose gradient is 2 β δ_t ∇ℓ_t, with
+    ℓ_t = log π(a_t|s_t)/π_ref(a_t|s_t) and δ_t of `soft_bellman_residual`. In δ_t no gradient goes through any ℓ.
+    Source: OREO, arXiv 2412.16145, Eq. 7 and the two objectives after it.
 
     Args:
-        delta: δ_t of `soft_bellman_residual`, without gradient, shape (T,). log_ratio: ℓ_t, shape (T,). beta: β ≥ 0.
+        v_t, r_t, log_ratio: V(s_t), rewards and ℓ_t of one episode, shape (..., T). beta: β ≥ 0.
     Returns:
-        L_t, shape (T,), ≥ 0.
-    >>> soft_policy(torch.tensor([-0.5]), torch.tensor([0.3]), 0.1)
-    tensor([0.2500])
+        L_V and L_π, shape (..., T), ≥ 0 and equal; they differ in what they move.
+    >>> soft_bellman(torch.tensor([0.5]), torch.tensor([1.03]), torch.tensor([0.3]), 0.1)
+    (tensor([0.2500]), tensor([0.2500]))
     """
-    return (delta + beta * (log_ratio - log_ratio.detach())) ** 2
+    delta = soft_bellman_residual(v_t, r_t, log_ratio.detach(), beta)
+    return delta**2, (delta.detach() + beta * (log_ratio - log_ratio.detach())) ** 2
 
 
 def dpo(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor, beta: float) -> Tensor:

@@ -14,6 +14,7 @@ NEEDS = {
     "oracle": "a privileged state with the right action, from which demonstrations come",
     "searcher": "a searching expert, who knows no more than a player",
     "actions": "listed actions, from which candidates are drawn",
+    "reached": "words for the goals that an episode reaches beside its own",
     "attempts": "a verifier of several attempts at one question",
 }
 
@@ -34,7 +35,11 @@ def offers(world: TextEnv | TeamEnv) -> set[str]:
     _, info = world.reset(options={"task": world.tasks("train")[0]})
     out = {"actions"} if info.get("admissible") is not None else set()
     out |= {"attempts"} if isinstance(world, Attempts) and world.turns > 1 else set()
-    asks: dict[str, Callable[[], object]] = {"oracle": alone.privileged, "searcher": alone.searcher}
+    asks: dict[str, Callable[[], object]] = {
+        "oracle": alone.privileged,
+        "searcher": alone.searcher,
+        "reached": alone.reached,
+    }
     for name, ask in asks.items():
         try:
             ask()
@@ -96,7 +101,7 @@ def _lacks(env: str, method: type[Any], opened: dict[str, tuple[TextEnv | TeamEn
 
 def table(worlds: Sequence[str], methods: dict[str, type[Any]]) -> str:
     """Return Markdown: a row for every world, a column for every method; a letter stands for why not."""
-    letters: dict[str | None, str] = {None: "yes", **dict(zip(WHY, "abcdefg", strict=True))}
+    letters: dict[str | None, str] = {None: "yes", **dict(zip(WHY, "abcdefgh", strict=True))}
     lines = [f"| world | {' | '.join(f'`{m}`' for m in methods)} |", f"|---{'|---' * len(methods)}|"]
     for world in worlds:
         cells = [letters[key] for key in lack(world, list(methods.values()))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ from ..memory import memory_maker
 from ..memory.replay import turns
 from ..memory.store import read
 from .evaluate import proportion
-from .run import RunDir, save_json
+from .run import save_json
 from .student import Student
-from .train import configure, train
+from .train import configure, once
 
 CLAIM = (
     "diff History (arXiv 2312.07540): at one context length, histories of diffs make better agents than histories of "
@@ -64,13 +65,9 @@ def reproduce(
 def _run(world: str, memory: str, seed: int, out: Path, quick: bool, say: Callable[[str], None]) -> Path:
     """Return a finished run, trained now or taken up where it stopped."""
     safe = memory.replace(":", "-").replace(",", "-").replace("=", "-")
-    folder = out / f"diff-{world}-{safe}-{seed}"
-    if (folder / "result.json").is_file():
-        return folder
-    if not (folder / "config.json").is_file():
-        settings = {"eval.valid": "0"} | (QUICK if quick else {})
-        RunDir.create(folder, configure(world, "bc", "tiny", memory, seed, settings, quick))
-    return train(resume=folder, say=say)
+    settings = {"eval.valid": "0"} | (QUICK if quick else {})
+    config = partial(configure, world, "bc", "tiny", memory, seed, settings, quick)
+    return once(out / f"diff-{world}-{safe}-{seed}", config, say)
 
 
 def _row(runs: Sequence[Path], memory: str, count: Callable[[str], int]) -> dict[str, Any]:

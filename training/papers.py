@@ -9,6 +9,7 @@ from typing import Any
 
 from ..envs.errors import unknown
 from .attempts import DIFFERENCES
+from .bandits import NUMBERS
 from .claims import PAPERS, Arm, Effect, Paper
 from .evaluate import pooled_mean, pooled_share
 from .methods import METHODS
@@ -38,8 +39,16 @@ def reproduce(
         from .paper_critics import reproduce as critics
 
         return critics(seeds, out, quick=quick, say=say)
+    if name == "dpt":
+        from .paper_dpt import reproduce as dpt
+
+        return dpt(seeds, out, quick=quick, say=say)
+    if name == "evolve":
+        from .paper_evolve import reproduce as evolve
+
+        return evolve(seeds, out, quick=quick, say=say)
     if name not in PAPERS:
-        raise unknown("paper", name, [*PAPERS, "diff", "read", "read-overcooked", "critics"])
+        raise unknown("paper", name, [*PAPERS, "diff", "read", "read-overcooked", "critics", "dpt", "evolve"])
     paper = PAPERS[name]
     first = [_run(name, paper, paper.main, seed, out, quick, say) for seed in seeds]
     rows = []
@@ -56,19 +65,28 @@ def reproduce(
     }  # fmt: skip
     if len(effects) > 1:
         row |= {"measure": paper.columns[0], "effects": effects}
-    save_json(out / f"{name}.json", row)
-    save_text(out / f"{name}.md", table(row))
-    shown = [(r["name"], r["mean"], *r["ci95"]) for r in rows]
-    save_text(out / f"{name}.svg", intervals(shown, f"{name}: {paper.columns[0]} on test, 95 % intervals"))
+    store(row, out)
     return row
 
 
+def store(row: dict[str, Any], out: Path) -> None:
+    """Write a reproduction as JSON, as a table and as a figure of its first column."""
+    name, front = row["paper"], row.get("measure", "success")
+    save_json(out / f"{name}.json", row)
+    save_text(out / f"{name}.md", table(row))
+    shown = [(r["name"], r["mean"], *r["ci95"]) for r in row["rows"]]
+    figure = intervals(shown, f"{name}: {front} on test, 95 % intervals", 1 if front in NUMBERS else 100)
+    save_text(out / f"{name}.svg", figure)
+
+
 def table(row: dict[str, Any]) -> str:
-    """Return a reproduction's rows as Markdown, shares in per cent, differences in points."""
+    """Return a reproduction's rows as Markdown, shares in per cent, differences in points, numbers as they are."""
     front = row.get("measure", "success")
     also = list(row["rows"][0].get("also", {}))
 
     def cell(column: str, r: dict[str, Any]) -> str:
+        if column in NUMBERS:
+            return f"{r['mean']:.2f} [{r['ci95'][0]:.2f}, {r['ci95'][1]:.2f}]"
         low, high = (100 * x for x in r["ci95"])
         if column in DIFFERENCES:
             return f"{100 * r['mean']:+.1f} [{low:+.1f}, {high:+.1f}]"

@@ -88,26 +88,31 @@ def agent(
 
 
 def judged(
-    name: str, policy: Agent | PrivilegedAgent, critic: str | None, rerank: int | None, search: int | None
-) -> RerankAgent | SearchAgent:
-    """Return a policy whose actions a critic re-ranks, or that searches with it.
+    name: str, policy: Agent | PrivilegedAgent, critic: str | None, rerank: int | None, search: int | None,
+    vas: float | None = None, temperature: float = 0.0,
+) -> RerankAgent | SearchAgent:  # fmt: skip
+    """Return a policy whose actions a critic re-ranks, whose chances it augments, or that searches with it.
 
-    critic: `exact`, or a critic's folder; by default that of the run which `name` is.
+    critic: `exact`, or a critic's folder; by default that of the run which `name` is. vas, temperature: β, and of the
+    draw, see `agents.rerank`.
 
     Raises:
-        ValueError: there is no critic, both are asked for, or the exact critic is to re-rank, which takes a fork.
+        ValueError: there is no critic, two are asked for, or the exact critic is to re-rank, which takes a fork.
     """
     from ..agents.critics import ExactCritic
     from ..agents.rerank import RerankAgent
     from ..agents.search import SearchAgent
     from .critics import load_critic
 
-    if rerank is None and search is None:
-        raise ValueError(f"critic={critic!r}: say what it is for, rerank=N or search=N")
+    asked = [f"--{k} {v}" for k, v in (("rerank", rerank), ("search", search), ("vas", vas)) if v is not None]
+    if not asked:
+        raise ValueError(f"critic={critic!r}: say what it is for, rerank=N, search=N or vas=BETA")
     if isinstance(policy, PrivilegedAgent):
-        raise ValueError(f"agent {name!r} knows better than any critic: --rerank and --search are for the others")
-    if rerank is not None and search is not None:
-        raise ValueError(f"--rerank {rerank} and --search {search}: choose one")
+        raise ValueError(f"agent {name!r} knows better than any critic: {asked[0]} is for the others")
+    if len(asked) > 1:
+        raise ValueError(f"{' and '.join(asked)}: choose one")
+    if vas is not None and vas <= 0:
+        raise ValueError(f"--vas {vas}: needs to be positive; small trusts the critic, great the policy")
     if critic == "exact":
         if search is None:
             raise ValueError("--critic exact judges forks of the world: use it with --search N")
@@ -118,14 +123,15 @@ def judged(
             folder = RunDir(folder).latest()
         folder = folder / "critic"
         if not folder.is_dir():
-            option = "--rerank" if search is None else "--search"
+            option = asked[0].partition(" ")[0]
             raise ValueError(
                 f"agent {name!r} has no critic: {option} needs the directory of a run of method digiq, or --critic FOLDER"
             )
     fitted = load_critic(folder)[0]
     if search is not None:
         return SearchAgent(policy, fitted, search)
-    assert rerank is not None
+    if vas is not None:
+        return RerankAgent(policy, fitted, None, vas, temperature)
     return RerankAgent(policy, fitted, rerank)
 
 
@@ -184,13 +190,14 @@ def settings(env: str, pairs: dict[str, str]) -> dict[str, Any]:
     return out
 
 
+NOBODY = (None, None, None, None)  # no critic, and nothing for one to do
 Play = Callable[[Callable[[], Memory], Sequence[str]], list[Trajectory]]
 
 
 def _alone(
     name: str,
     temperature: float,
-    by: tuple[str | None, int | None, int | None],
+    by: tuple[str | None, int | None, int | None, float | None],
     team: str | None,
     with_: Options,
 ) -> tuple[Any, Counter, Play]:
@@ -199,14 +206,14 @@ def _alone(
     if team is not None:
         raise LookupError(f"--team {team}: in env {env!r} one agent acts; --team is for worlds of several")
     first, count = agent(name, env, kwargs, temperature)
-    player: Agent | PrivilegedAgent | ForkingAgent = first if by == (None, None, None) else judged(name, first, *by)
+    player: Agent | PrivilegedAgent | ForkingAgent = first if by == NOBODY else judged(name, first, *by, temperature)
     return player, count, lambda maker, some: rollout(lambda: make_single(env, **kwargs), player, maker, some, **with_)
 
 
 def _together(
     name: str,
     temperature: float,
-    by: tuple[str | None, int | None, int | None],
+    by: tuple[str | None, int | None, int | None, float | None],
     team: str | None,
     with_: Options,
 ) -> tuple[Any, Counter, Play]:
@@ -214,8 +221,10 @@ def _together(
     from .team import coordinator, rollout_team, speaker
 
     env, kwargs = with_["env_id"], with_["env_kwargs"] or {}
-    if by != (None, None, None):
-        raise LookupError(f"--rerank, --search: env {env!r} has several agents; --team read-s re-ranks their plans")
+    if by != NOBODY:
+        raise LookupError(
+            f"--rerank, --search, --vas: env {env!r} has several agents; --team read-s re-ranks their plans"
+        )
     course = coordinator(team or "sequential", env, kwargs)
     player, count = speaker(name, course, lambda: agent(name, env, kwargs, temperature))
 
@@ -247,6 +256,7 @@ def evaluate(
     rerank: int | None = None,
     search: int | None = None,
     critic: str | None = None,
+    vas: float | None = None,
     env_kwargs: dict[str, Any] | None = None,
     team: str | None = None,
     attempts: int = 1,
@@ -258,6 +268,7 @@ def evaluate(
 
     rerank: of the policy's so many likeliest actions, take the one of the greatest Q of the run's critic.
     search: steps that it may try in forks of the world before each action, judged by the critic.
+    vas: β with which the run's critic augments the policy's chances: π(a|s) exp(Q(s, a)/β), drawn from at `temperature`.
     critic: a critic's folder in place of the run's, or `exact`, the world's planner, for a search.
     team: in a world of several agents, how they come to a plan (`training.team.TEAMS`); one after another by default.
     attempts: how often an agent that can reflect tries a task; the row is then of each task's last attempt.
@@ -272,7 +283,7 @@ def evaluate(
         "env_id": env, "env_kwargs": kwargs, "memory": memory, "seed": seed, "batch": batch, "timing": timing,
     }  # fmt: skip
     player, count, play = (_alone if alone else _together)(
-        agent_name, temperature, (critic, rerank, search), team, with_
+        agent_name, temperature, (critic, rerank, search, vas), team, with_
     )
     if attempts < 1 or (attempts > 1 and not (alone and hasattr(player, "reflect"))):
         raise ValueError(f"attempts={attempts}: needs at least 1; more are for an agent as reflexion:smollm2")
@@ -297,7 +308,7 @@ def evaluate(
         row["solved_by_attempt"] = solved
     return row | {
         "agent": agent_name,
-        **{k: v for k, v in (("rerank", rerank), ("search", search), ("critic", critic)) if v is not None},
+        **{k: v for k, v in (("rerank", rerank), ("search", search), ("vas", vas), ("critic", critic)) if v is not None},
         "share_of_seconds": timing.seconds(),
         "steps_played": timing.steps,
     }  # fmt: skip

@@ -57,8 +57,8 @@ def curve(series: dict[str, list[tuple[float, float, float]]], labels: list[str]
     return "".join(out) + "</svg>"
 
 
-def intervals(rows: list[tuple[str, float, float, float]], title: str) -> str:
-    """Return an SVG of means with their 95 % intervals, one line a row of (name, mean, low, high), in points."""
+def intervals(rows: list[tuple[str, float, float, float]], title: str, unit: float = 100) -> str:
+    """Return an SVG of means with their 95 % intervals, one line a row of (name, mean, low, high), written times `unit`."""
     width, left, step = 640, 220, 28
     low, high = min(0.0, *(r[2] for r in rows)), max(0.0, *(r[3] for r in rows))
     height = 64 + step * len(rows)
@@ -77,7 +77,7 @@ def intervals(rows: list[tuple[str, float, float, float]], title: str) -> str:
         out.append(f'<text x="{left - 12}" y="{y + 4}" text-anchor="end" fill="#333">{html.escape(name)}</text>')
         out.append(f'<path d="M{x(a):.1f} {y}H{x(b):.1f}" stroke="{COLOURS[0]}" stroke-width="2"/>')
         out.append(f'<circle cx="{x(mean):.1f}" cy="{y}" r="4" fill="{COLOURS[0]}"/>')
-        out.append(f'<text x="{x(b) + 10:.1f}" y="{y + 4}" fill="#333">{100 * mean:.1f}</text>')
+        out.append(f'<text x="{x(b) + 10:.1f}" y="{y + 4}" fill="#333">{unit * mean:.1f}</text>')
     return "".join(out) + "</svg>"
 
 

@@ -14,8 +14,8 @@ from ..agents.critics import Critic
 from ..memory.core import Memory, Turn
 from ..memory.replay import turns
 from ..memory.trajectory import Trajectory
-from .advantages import soft_bellman_residual
 from .critics import descend
+from .losses import soft_bellman
 
 MOST_BYTES = 2 << 30
 
@@ -117,11 +117,10 @@ def fit_soft(
 ) -> dict[str, float]:
     """Fit Q and V so that along every path V(s_t) = Σ_{i≥t} (r_i − β log π(a_i|s_i)/π_ref(a_i|s_i)), with no discount.
 
-    L_V = (V(s_t) − Σ_{i≥t} (r_i − β log ρ̄_i))², L_π = (V̄(s_t) − Σ_{i>t} (r_i − β log ρ̄_i) − r_t + β log ρ_t)², with
-    ρ = π/π_ref and a bar where no gradient goes. Where a time limit cut the episode, V̄ of what lay behind it is added.
-    Source: OREO, arXiv 2412.16145, Eq. 7 to 9, without its KL penalty on π. There π is a language
-    model's; here it is the critic's own, π ∝ π_ref exp(Q/β), so that β log ρ = Q − V_Q with V_Q as in `soft_value`, and
-    L = (V_Q − V̄)² ties Q to V. At the optimum Q(s, a) = r + V(s'), and V = V_Q.
+    The losses are OREO's (`losses.soft_bellman`), without its KL penalty on π. There π is a language model's
+    (`methods/oreo.py`); here it is the critic's own, π ∝ π_ref exp(Q/β), so that β log π/π_ref = Q − V_Q with V_Q as in
+    `soft_value`, and L = (V_Q − V̄)² ties Q to V, where no gradient goes through V̄. At the optimum Q(s, a) = r + V(s'),
+    and V = V_Q. Where a time limit cut the episode, V̄ of what lay behind it is added to its last reward.
 
     beta: temperature of the KL, in units of reward. batch: episodes.
     Returns:
@@ -156,6 +155,5 @@ def _losses(critic: Critic, data: Paths, episode: int, beta: float) -> tuple[Ten
         with torch.no_grad():
             behind = critic.v_heads(data.last[episode : episode + 1])  # (K, 1)
         r = torch.cat([r[:, :-1], r[:, -1:] + behind], 1)
-    gap = soft_bellman_residual(v, r, lean.detach(), 1.0)
-    gap_pi = gap.detach() - lean.detach() + lean
-    return (gap**2).mean(), (gap_pi**2).mean(), ((soft - v.detach()) ** 2).mean()
+    loss_v, loss_pi = soft_bellman(v, r, lean, 1.0)
+    return loss_v.mean(), loss_pi.mean(), ((soft - v.detach()) ** 2).mean()

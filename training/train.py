@@ -201,6 +201,15 @@ def _last_good(run: RunDir) -> str:
         return "there is no checkpoint yet: the model is as it came"
 
 
+def once(folder: Path, config: Callable[[], dict[str, Any]], say: Callable[[str], None]) -> Path:
+    """Return a run's directory, trained now, or taken up where it stopped; one that is done is left as it is."""
+    if (folder / "result.json").is_file():
+        return folder
+    if not (folder / "config.json").is_file():
+        RunDir.create(folder, config())
+    return train(resume=folder, say=say)
+
+
 def repeat(config: Path, out: Path | None, say: Callable[[str], None], workers: int = 1, engine: str = "local") -> Path:
     """Start a run anew from another run's `config.json`."""
 

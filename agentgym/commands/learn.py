@@ -89,8 +89,11 @@ def eval_(
     search: Annotated[
         int | None, typer.Option(help="steps to try in forks of the world before each action, judged by the critic")
     ] = None,
+    vas: Annotated[
+        float | None, typer.Option(help="choose by the policy's log-probability + the critic's Q / BETA")
+    ] = None,
     critic: Annotated[
-        str | None, typer.Option(help="for these two: a critic's folder in place of the run's; exact for --search")
+        str | None, typer.Option(help="for these: a critic's folder in place of the run's; exact for --search")
     ] = None,
     team: Annotated[
         str | None, typer.Option(help="worlds of several agents: central, sequential, dialogue:K, read-s, read-j")
@@ -108,7 +111,8 @@ def eval_(
 
     row = evaluate(
         env, agent, split=split, episodes=episodes, memory=memory, seed=seed, batch=batch, temperature=temperature,
-        rerank=rerank, search=search, critic=critic, team=team, attempts=attempts, env_kwargs=settings(env, pairs(set_)),
+        rerank=rerank, search=search, vas=vas, critic=critic, team=team, attempts=attempts,
+        env_kwargs=settings(env, pairs(set_)),
         keep=(lambda t: write(out, t)) if out else None, workers=workers, engine=engine,
     )  # fmt: skip
     if as_json:

@@ -49,6 +49,12 @@ def table(title: str, header: list[str], rows: list[list[str]]) -> None:
     Console().print(grid)
 
 
+def number(e: dict[str, Any]) -> str:
+    """Return a mean with its interval."""
+    low, high = e["ci95"]
+    return f"{e['mean']:.2f} [{low:.2f}, {high:.2f}]"
+
+
 def share(e: dict[str, Any]) -> str:
     """Return a mean of [0, 1] with its interval, in percent."""
     low, high = e["ci95"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Collection, Hashable, Mapping, Sequence
 
-from .game import Game
+from .game import Game, Goal
 
 HELP = """Available commands:
   look:                             look around your current location
@@ -213,9 +213,10 @@ class Engine:
             self.hot.discard(a)
         return f"You {op} the {name[a]} using the {name[b]}."
 
-    def won(self) -> bool:
-        """Whether the goal holds now."""
-        g, goal = self.game, self.game.goal
+    def won(self, other: Goal | None = None) -> bool:
+        """Whether the game's goal holds now, or another one."""
+        g, goal = self.game, other or self.game.goal
+        targets = [r for r in g.receptacles if g.receptacle_type[r] == goal.target] if other else g.goal_receptacles
         if goal.kind == "look":
             if g.object_type.get(self.hold) != goal.object:
                 return False
@@ -224,7 +225,7 @@ class Engine:
         least = 2 if goal.kind == "two" else 1
         done = {"clean": self.clean & g.cleanable, "heat": self.hot & g.heatable, "cool": self.cool & g.coolable}
         state = done.get(goal.kind) if goal.kind in done else None
-        for r in g.goal_receptacles:
+        for r in targets:
             count = 0
             for o in self.holds[r]:
                 if g.object_type.get(o) == goal.object and (state is None or o in state):

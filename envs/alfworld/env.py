@@ -16,6 +16,7 @@ from ..errors import choice
 from . import generate
 from .engine import Engine
 from .game import KINDS, TASK_TYPES, Game, load
+from .hindsight import reached
 from .planner import plan
 from .searcher import AlfworldSearcher
 
@@ -159,6 +160,10 @@ class AlfworldEnv(TextEnv):
     def state(self) -> Hashable:
         """Return a key of where all things are and how; what has been looked at is in it only where it was opened."""
         return self._now().state()
+
+    def reached(self) -> tuple[str, ...]:
+        """Return what would have been won by now, had it been asked: things put somewhere, as they are, or looked at."""
+        return reached(self._now())
 
     def snapshot(self) -> object:
         """Return an exact copy of the state."""

@@ -14,9 +14,8 @@ from agentgym.agents.critics import Critic, HashedFeatures
 from agentgym.memory import memory_maker
 from agentgym.memory.store import read
 from agentgym.memory.trajectory import Step, Trajectory
-from agentgym.training.advantages import soft_bellman_residual
 from agentgym.training.critics import load_critic, transitions
-from agentgym.training.losses import soft_policy
+from agentgym.training.losses import soft_bellman
 from agentgym.training.methods.awr import Awr, Iql
 from agentgym.training.methods.dpo import better
 from agentgym.training.train import configure, train
@@ -145,8 +144,7 @@ def test_soft_bellman_steps_end_at_the_policy_that_is_best_near_the_old_one() ->
                 logp = torch.log_softmax(logits, -1)
                 ratio = torch.stack([logp[0, a], logp[1, b]]) - math.log(0.5)
                 r_t = torch.stack([rewards[0, a], rewards[1, b]])
-                delta = soft_bellman_residual(value, r_t, ratio.detach(), beta)
-                loss = loss + (delta**2).mean() + soft_policy(delta.detach(), ratio, beta).mean()
+                loss = loss + sum(x.mean() for x in soft_bellman(value, r_t, ratio, beta))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +156,35 @@ def test_reranking_takes_the_critics_choice_among_the_likeliest(played: list[Tra
     assert decision.action == "right" and len(decision.candidates) == 2
     [same] = RerankAgent(Leftist(), critic, n=1).act([memory.view()])
     assert same.action == "left"
+
+
+def test_value_augmented_sampling_draws_from_the_policy_times_the_exponent_of_the_value() -> None:
+    words, logp = ("left", "right", "jump"), np.log([0.6, 0.3, 0.1])
+
+    class Leftist:
+        name = "leftist"
+
+        def act(self, turns: list[Turn]) -> list[Decision]:
+            some = tuple(Candidate(a, float(p)) for a, p in zip(words, logp, strict=True))
+            return [Decision("left", candidates=some) for _ in turns]
+
+    critic, beta, n = Critic(HashedFeatures(64), width=16), 0.5, 4000
+    memory = make_memory("window:1")
+    memory.begin("reach the end", "room 3", {"admissible": words})
+    view = memory.view()
+    q = critic.rank(critic.text(view), words)
+    many = [replace(view, episode=i) for i in range(n)]
+    drawing = RerankAgent(Leftist(), critic, None, beta, 1.0)
+    drawing.begin(3)
+    drawn = [d.action for d in drawing.act(many)]
+    wanted = np.exp(logp + q / beta) / np.exp(logp + q / beta).sum()
+    assert np.array([drawn.count(w) / n for w in words]) == pytest.approx(wanted, abs=0.025)
+    assert [d.action for d in drawing.act(many[7:9])] == drawn[7:9]  # a draw is its episode's own
+    for b, right in ((beta, wanted), (1e6, logp), (1e-6, q)):
+        [decision] = RerankAgent(Leftist(), critic, None, b).act([view])
+        assert decision.action == words[int(np.argmax(right))]
+    with pytest.raises(ValueError, match="beta > 0 to draw"):
+        RerankAgent(Leftist(), critic, None, 0.0, 1.0)
 
 
 def test_correlation_of_what_does_not_vary_is_zero() -> None:

@@ -16,6 +16,8 @@ from agentgym.memory import memory_maker
 from agentgym.memory.store import read
 from agentgym.memory.trajectory import Trajectory
 from agentgym.training.bandits import explored
+from agentgym.training.paper_evolve import holds
+from agentgym.training.papers import reproduce
 from agentgym.training.play import evaluate
 from agentgym.training.rollout import rollout
 from agentgym.training.train import configure, train
@@ -92,3 +94,30 @@ def test_whole_episodes_of_the_chosen_algorithm_are_imitated(
 def test_a_world_without_algorithms_is_refused() -> None:
     with pytest.raises(ValueError, match="evolve imitates bandit algorithms, which AlfworldEnv has none of"):
         configure("alfworld", "evolve", "tiny", "full", 0, {}, False)
+
+
+def row(name: str, regret: float, min_frac: float) -> dict[str, Any]:
+    share = {"mean": min_frac, "ci95": [min_frac - 0.02, min_frac + 0.02]}
+    return {"name": name, "mean": regret, "ci95": [regret - 0.1, regret + 0.1], "also": {"min_frac": share}}
+
+
+def test_the_effect_holds_where_the_taught_model_explores_between_greedy_and_ucb() -> None:
+    rest = [
+        row("ucb", 2.0, 0.4), row("greedy", 2.4, 0.2), row("tiny, untrained", 4.0, 0.0),
+        row("OFT of random choice", 4.0, 0.5), row("imitation of the best arm", 3.0, 0.1),
+    ]  # fmt: skip
+    assert holds([row("OFT of UCB", 2.2, 0.3), *rest])
+    assert not holds([row("OFT of UCB", 2.2, 0.5), *rest])  # it tries more evenly than either
+    assert not holds([row("OFT of UCB", 2.95, 0.3), *rest])  # it loses as much as who imitates the best arm
+
+
+@pytest.mark.slow
+def test_the_quick_form_of_the_paper_runs_whole_and_once(tmp_path: Path) -> None:
+    told = reproduce("evolve", [0], tmp_path, quick=True, say=silent)
+    arms = ["tiny, untrained", "OFT of UCB", "OFT of random choice", "imitation of the best arm"]
+    assert [r["name"] for r in told["rows"]] == ["ucb", "thompson", "greedy", "random", *arms]
+    assert {r["n"] for r in told["rows"]} == {6} and {p.suffix for p in tmp_path.glob("evolve.*")} == {
+        ".json", ".md", ".svg"
+    }  # fmt: skip
+    said: list[str] = []
+    assert reproduce("evolve", [0], tmp_path, quick=True, say=said.append)["rows"] == told["rows"] and said == []

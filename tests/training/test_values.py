@@ -306,7 +306,11 @@ def test_eval_searches_with_the_planner_and_reranks_by_a_saved_critic(tmp_path: 
     save_critic(tmp_path / "critic", Critic(RelationFeatures(64), 8, reads="told"))
     row = evaluate("device", "flawed", split="valid", episodes=2, rerank=4, critic=str(tmp_path / "critic"))
     assert row["rerank"] == 4
+    row = evaluate("device", "flawed", split="valid", episodes=2, vas=0.1, critic=str(tmp_path / "critic"))
+    assert row["vas"] == 0.1
     for options, fault in (
+        ({"vas": 0.5}, "--vas needs the directory"),
+        ({"vas": 0.0, "critic": str(tmp_path / "critic")}, "--vas 0.0: needs to be positive"),
         ({"search": 4}, "--search needs the directory"),
         ({"rerank": 4, "search": 4, "critic": "exact"}, "choose one"),
         ({"rerank": 4, "critic": "exact"}, "use it with --search"),

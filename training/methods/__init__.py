@@ -11,6 +11,7 @@ from .digiq import DigiQ
 from .dpo import StepDpo
 from .evolve import Evolve
 from .grpo import Gigpo, Grpo
+from .hir import Hir
 from .leap import Leap
 from .oreo import Oreo
 from .read import Read
@@ -19,7 +20,7 @@ from .score import Score
 
 METHODS: dict[str, type[Any]] = {
     m.id: m
-    for m in (BC, FilteredBC, Dagger, Leap, Rise, Score, DigiQ, Read, Awr, Iql, Oreo, StepDpo, Grpo, Gigpo, Evolve)
+    for m in (BC, FilteredBC, Dagger, Leap, Rise, Score, DigiQ, Read, Awr, Iql, Oreo, StepDpo, Grpo, Gigpo, Evolve, Hir)
 }
 
 __all__ = ["METHODS"]

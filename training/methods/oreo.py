@@ -15,11 +15,10 @@ from ...agents.teachers import Correction
 from ...envs.errors import at_least, choice
 from ...memory.trajectory import Trajectory
 from .. import update
-from ..advantages import soft_bellman_residual
 from ..critics import fit, save_critic, transitions
 from ..examples import own_actions
 from ..lab import Lab
-from ..losses import k3, soft_policy
+from ..losses import k3, soft_bellman
 from ..reinforce import Said, own_words
 from ..sequences import collate
 from .bc import demonstrate, roll_out_all
@@ -42,7 +41,8 @@ class Oreo:
 
     demonstrations: of round 0. iterations: rounds after it, the paper's 1. episodes: played in each. temperature: of
     play. beta, alpha: β and α of above. batch: episodes in a step. passes: over the episodes. critic_steps, width, reads:
-    of V before the first step, see `agents.critics`. critic_lr: of V. epochs0, lr0: of round 0. lr: of π, by AdamW; None
+    of V before the first step, see `agents.critics`. critic_lr: of V from then on; 0 leaves it at the
+    returns, which takes the joint solution out. epochs0, lr0: of round 0. lr: of π, by AdamW; None
     takes 1e-4 for tiny, 1e-5 for adapters.
     """
 
@@ -69,9 +69,10 @@ class Oreo:
     def __post_init__(self) -> None:
         whole = ("demonstrations", "episodes", "batch", "passes", "critic_steps", "width")
         at_least(1, "oreo.", **{name: getattr(self, name) for name in whole})
-        for name in ("temperature", "beta", "critic_lr"):
+        for name in ("temperature", "beta"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"oreo.{name}={getattr(self, name)}: needs to be positive")
+        at_least(0, "oreo.", critic_lr=self.critic_lr)
         choice("oreo.reads", self.reads, READS)
 
     @property
@@ -125,9 +126,7 @@ class Oreo:
                 ratio = torch.zeros(len(played[i].steps)).index_add(0, at.long().cpu(), (logp - refs[i]).cpu())
                 r_t = torch.tensor([s.reward for s in played[i].steps])
                 v = critic.v_heads(features[first[i] : first[i + 1]])[0]
-                delta = soft_bellman_residual(v, r_t, ratio.detach(), self.beta)
-                loss_v = (delta**2).sum() / steps
-                loss_pi = soft_policy(delta.detach(), ratio, self.beta).sum() / steps
+                loss_v, loss_pi = (x.sum() / steps for x in soft_bellman(v, r_t, ratio, self.beta))
                 kl = k3(logp, refs[i]).sum().cpu() / steps
                 torch.autograd.backward(loss_v + loss_pi + self.alpha * kl)
                 log[n] += float(loss_v.detach()), float(loss_pi.detach()), float(kl.detach())
