@@ -93,7 +93,7 @@ def cases() -> list[Example]:
     return made["cases"]
 
 
-@pytest.mark.parametrize("also", [(), pytest.param(("dpo",), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("also", [(), pytest.param(("dpo",), marks=pytest.mark.slow, id="dpo")])
 def test_two_processes_have_the_loss_curve_of_one(small_tiny: Path, also: tuple[str, ...]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
