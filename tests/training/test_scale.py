@@ -160,6 +160,7 @@ def played(model: Path, workers: int, engine: str = "local") -> list[Trajectory]
     return kept
 
 
+@pytest.mark.slow
 def test_workers_play_the_episodes_of_one_process(small_tiny: Path) -> None:
     assert_same(played(small_tiny, 2), played(small_tiny, 1))
 
