@@ -25,13 +25,13 @@ BATCH_TOKENS = 4096
 LR = 1e-3
 
 
-def rows(say: Callable[[str], None], turns: int = 2) -> list[tuple[Any, ...]]:
+def rows(say: Callable[[str], None], turns: int = 3) -> list[tuple[Any, ...]]:
     """Return tokens a second of our fit and of two bare loops, which take turns on the same batches.
 
     A bare loop has its batches collated beforehand. One does our arithmetic and nothing else: the head runs where a
     target is. The other is what one writes at first: the model's own logits at every token.
     """
-    sequences = episodes(demonstrated=40, corrected=6)
+    sequences = episodes(demonstrated=20, corrected=2)
     groups = list(update.batches(sequences, BATCH_TOKENS, np.random.default_rng(0)))
     loaded = [collate([sequences[i] for i in g]) for g in groups]
     tokens = sum(len(e.ids) for e in sequences)

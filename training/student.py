@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -134,17 +135,19 @@ class Student:
         from datasets import Dataset
         from trl import DPOConfig, DPOTrainer
 
+        # TRL keeps what it computes beforehand in a folder of each process and looks for it in the leading one's
+        reference = copy.deepcopy(self.model) if processes.size() > 1 and not self.adapted else None
         with tempfile.TemporaryDirectory() as scratch:
             config = DPOConfig(
                 output_dir=scratch, beta=beta, learning_rate=lr or (5e-6 if self.adapted else 5e-5), num_train_epochs=1,
                 per_device_train_batch_size=pairs, gradient_accumulation_steps=PAIRS // (pairs * processes.size()),
                 max_length=None, report_to=[], save_strategy="no", logging_steps=10**9,
                 seed=seed, data_seed=seed, use_cpu=self.model.device.type == "cpu", disable_tqdm=True,
-                precompute_ref_log_probs=not self.adapted, gradient_checkpointing=False, bf16=False,
+                precompute_ref_log_probs=not self.adapted and reference is None, gradient_checkpointing=False, bf16=False,
                 lr_scheduler_type="linear", warmup_steps=10,
             )  # fmt: skip
             trainer = DPOTrainer(
-                model=self.model, args=config, train_dataset=Dataset.from_list(list(rows)),
+                model=self.model, ref_model=reference, args=config, train_dataset=Dataset.from_list(list(rows)),
                 processing_class=self.loaded.tokenizer,
             )  # fmt: skip
             shorter = "take a shorter --memory, as window:4" if pairs == 1 else f"set run.pass_tokens={pairs * longest}"

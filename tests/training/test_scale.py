@@ -93,7 +93,7 @@ def cases() -> list[Example]:
     return made["cases"]
 
 
-@pytest.mark.parametrize("also", [(), pytest.param(("dpo",), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("also", [(), pytest.param(("dpo",), marks=pytest.mark.slow, id="dpo")])
 def test_two_processes_have_the_loss_curve_of_one(small_tiny: Path, also: tuple[str, ...]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -160,6 +160,7 @@ def played(model: Path, workers: int, engine: str = "local") -> list[Trajectory]
     return kept
 
 
+@pytest.mark.slow
 def test_workers_play_the_episodes_of_one_process(small_tiny: Path) -> None:
     assert_same(played(small_tiny, 2), played(small_tiny, 1))
 
