@@ -148,14 +148,14 @@ class Browser:
         options = {"goog:chromeOptions": {"binary": program, "args": flags}}
         self._base += (
             "/"
-            + self.ask("", {"capabilities": {"alwaysMatch": options | {"timeouts": {"implicit": 20000}}}})["sessionId"]
+            + self.ask("", {"capabilities": {"alwaysMatch": options | {"timeouts": {"implicit": 120000}}}})["sessionId"]
         )
 
     def ask(self, path: str, body: dict[str, Any]) -> Any:
         request = urllib.request.Request(
             self._base + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             return json.loads(answer.read())["value"]
 
     def find(self, css: str) -> str:
@@ -184,14 +184,16 @@ def test_a_person_shops_in_chromium() -> None:
     try:
         thread, done = playing(agent, "webshop", "test/00002", **SMALL)
         browser.ask("/url", {"url": agent.url})
-        browser.write('input[name="search"]', search[7:-1] + "\ue006")  # and Enter
-        for action in clicks[:-1]:
-            browser.click(f'button[value="{action}"]')
-        ending = threading.Thread(target=browser.click, args=(f'button[value="{clicks[-1]}"]',), daemon=True)
+        here = 'input[name="t"][value="{}"] + '.format  # on the page of that turn, not on the one that it follows
+        browser.write(here(0) + 'input[name="search"]', search[7:-1] + "\ue006")  # and Enter
+        *pages, last = (f'{here(t)}button[value="{action}"]' for t, action in enumerate(clicks, 1))
+        for button in pages:
+            browser.click(button)
+        ending = threading.Thread(target=browser.click, args=(last,), daemon=True)
         ending.start()
-        thread.join(60)
+        thread.join(300)
         agent.end("goal", "Thank you for shopping with us!", "Solved")
-        ending.join(60)
+        ending.join(300)
     finally:
         browser.close()
     assert [(t.actions, t.success) for t in done] == [([search, *clicks], True)]
