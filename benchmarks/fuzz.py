@@ -31,6 +31,7 @@ SHARE = {
     "sql": 0.06,
 }  # of all strings
 PATIENCE_S = 60
+_WHERE = ("seed", "date", "commit")
 
 
 def renewed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -38,8 +39,10 @@ def renewed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     names = [*new["worlds"], *(fault.split(":")[0] for fault in new["faults"])]
     worlds = dict(sorted(({n: r for n, r in old["worlds"].items() if n not in names} | new["worlds"]).items()))
     faults = [fault for fault in old["faults"] if fault.split(":")[0] not in names] + new["faults"]
-    earlier = [a | {"worlds": [w for w in a["worlds"] if w not in names]} for a in old.get("again", [])]
-    again = [*(a for a in earlier if a["worlds"]), {"worlds": names, **{k: new[k] for k in ("seed", "date", "commit")}}]
+    before = {tuple(a[k] for k in _WHERE): {*a["worlds"]} - {*names} for a in old.get("again", [])}
+    key = tuple(new[k] for k in _WHERE)
+    before[key] = before.pop(key, set()) | {*names}
+    again = [{"worlds": sorted(ws), **dict(zip(_WHERE, k, strict=True))} for k, ws in before.items() if ws]
     return old | {
         "strings": sum(int(w["strings"]) for w in worlds.values()), "faults": faults, "left_out": new["left_out"],
         "seconds": round(sum(w["seconds"] for w in worlds.values()), 1), "worlds": worlds, "again": again,
