@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -169,8 +170,10 @@ class Browser:
         self.ask(f"/element/{self.find(css)}/value", {"text": text})
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):  # the driver alone would leave its browser behind
+            urllib.request.urlopen(urllib.request.Request(self._base, method="DELETE"), timeout=60).close()
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(60)
 
 
 def test_a_person_shops_in_chromium() -> None:
