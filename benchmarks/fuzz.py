@@ -1,6 +1,7 @@
 """Say a million strings of any kind to all worlds: none may raise or hang.
 
     python benchmarks/fuzz.py --out benchmarks/results/fuzz.json [--strings 1000000]
+    python benchmarks/fuzz.py --out benchmarks/results/fuzz.json --worlds bash miniwob    only these again; the others stay
 
 A world that needs what is not installed is named and left out. Slow worlds hear fewer strings, the rest share what is
 left. An answer that takes over a minute ends the run with the string that it was given.
@@ -15,6 +16,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from agentgym.envs import listing, make
 from agentgym.envs.fuzz import fuzz
@@ -29,6 +31,22 @@ SHARE = {
     "sql": 0.06,
 }  # of all strings
 PATIENCE_S = 60
+_WHERE = ("seed", "date", "commit")
+
+
+def renewed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return an old report with some worlds' rows from a new one, and a note of where those come from."""
+    names = [*new["worlds"], *(fault.split(":")[0] for fault in new["faults"])]
+    worlds = dict(sorted(({n: r for n, r in old["worlds"].items() if n not in names} | new["worlds"]).items()))
+    faults = [fault for fault in old["faults"] if fault.split(":")[0] not in names] + new["faults"]
+    before = {tuple(a[k] for k in _WHERE): {*a["worlds"]} - {*names} for a in old.get("again", [])}
+    key = tuple(new[k] for k in _WHERE)
+    before[key] = before.pop(key, set()) | {*names}
+    again = [{"worlds": sorted(ws), **dict(zip(_WHERE, k, strict=True))} for k, ws in before.items() if ws]
+    return old | {
+        "strings": sum(int(w["strings"]) for w in worlds.values()), "faults": faults, "left_out": new["left_out"],
+        "seconds": round(sum(w["seconds"] for w in worlds.values()), 1), "worlds": worlds, "again": again,
+    }  # fmt: skip
 
 
 def main() -> int:
@@ -36,7 +54,10 @@ def main() -> int:
     parser.add_argument("--strings", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--worlds", nargs="+", default=[], help="only these, beside what --out holds of the others")
     args = parser.parse_args()
+    if args.worlds and args.out is None:
+        parser.error("--worlds replaces rows of a file: name it with --out")
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
     rows = listing()
     here = [r["id"] for r in rows if r["available"]]
@@ -52,7 +73,7 @@ def main() -> int:
 
     signal.signal(signal.SIGALRM, late)
     worlds, faults = {}, []
-    for name in here:
+    for name in args.worlds or here:
         now["world"] = name
         try:
             tally = fuzz(
@@ -72,6 +93,8 @@ def main() -> int:
         "left_out": [r["id"] for r in rows if not r["available"]],
         "seconds": round(sum(w["seconds"] for w in worlds.values()), 1), "worlds": worlds,
     }  # fmt: skip
+    if args.worlds:
+        report = renewed(json.loads(args.out.read_text()), report)
     text = json.dumps(report, indent=1)
     if args.out:
         args.out.write_text(text + "\n")

@@ -13,6 +13,7 @@ from .nethack_searcher import NethackSearcher
 
 VIEWS = ("language", "screen")
 _DEEPEST = 50
+_TEXT = 80  # bytes of a description, as NLE lays them out
 _COMPASS = {
     "N": "north", "E": "east", "S": "south", "W": "west",
     "NE": "northeast", "SE": "southeast", "SW": "southwest", "NW": "northwest",
@@ -25,6 +26,10 @@ _STATISTICS = (
     ("Depth", 12), ("Gold", 13), ("HP", (10, 11)), ("Energy", (14, 15)), ("AC", 16), ("XP", (18, 19)), ("Time", 20),
     ("Position", (0, 1)), ("Score", 9),
 )  # fmt: skip
+_NUMBERS = "\n".join([
+    *(f"{name}: {{{at}}}" if isinstance(at, int) else f"{name}: {{{at[0]}}}/{{{at[1]}}}" for name, at in _STATISTICS),
+    "Hunger: {hunger}",
+])  # fmt: skip
 _HUNGER = ("Satiated", "Not hungry", "Hungry", "Weak", "Fainting", "Fainted", "Starved")
 _KEYS = {
     "language": ("blstats", "message", "inv_strs", "inv_letters", "tty_cursor", "screen_descriptions"),
@@ -182,40 +187,42 @@ def _sight(raw: bytes, dx: int, dy: int) -> tuple[int, str] | None:
     return None if what in _PLAIN or (dx, dy) == (0, 0) else (max(abs(dx), abs(dy)), f"{what} {bearing(dx, dy)}")
 
 
-def _rows(table: Any) -> list[bytes]:
-    """Return the rows of an array of bytes."""
-    raw, width = table.tobytes(), table.shape[-1]
-    return [raw[n : n + width] for n in range(0, len(raw), width)]
+def _rows(raw: bytes) -> list[bytes]:
+    """Return the texts of a table of bytes."""
+    return [raw[n : n + _TEXT] for n in range(0, len(raw), _TEXT)]
+
+
+@lru_cache(maxsize=256)
+def _glyphs(texts: bytes, places: tuple[int, ...], columns: int, x: int, y: int) -> str:
+    """Return lines of what is in sight from (x, y), nearest first; most steps change none of it."""
+    met = set()
+    for raw, place in zip(_rows(texts), places, strict=True):
+        j, i = divmod(place, columns)
+        if (said := _sight(raw, i - x, j - y)) is not None:
+            met.add(said)
+    return "\n".join(dict.fromkeys(said for _, said in sorted(met)))
+
+
+@lru_cache(maxsize=256)
+def _inventory(letters: bytes, texts: bytes) -> str:
+    return "\n".join(f"{chr(letter)}: {_plain_text(raw)}" for letter, raw in zip(letters, _rows(texts), strict=True))
 
 
 def language(seen: dict[str, Any]) -> str:
     """Return the five sections."""
     stats = seen["blstats"].tolist()
-
-    def value(at: int | tuple[int, int]) -> str:
-        return str(stats[at]) if isinstance(at, int) else f"{stats[at[0]]}/{stats[at[1]]}"
-
-    numbers = [f"{name}: {value(at)}" for name, at in _STATISTICS]
-    numbers.append(f"Hunger: {_HUNGER[min(stats[21], len(_HUNGER) - 1)]}")
-    x, y = stats[:2]
     cells = seen["screen_descriptions"]
-    rows, columns = cells[:, :, 0].nonzero()
-    met = {
-        said
-        for raw, j, i in zip(_rows(cells[rows, columns]), rows.tolist(), columns.tolist(), strict=True)
-        if (said := _sight(raw, i - x, j - y)) is not None
-    }
+    lines, columns, _ = cells.shape
+    flat = cells.reshape(-1, _TEXT)
+    filled = flat[:, 0].nonzero()[0]
     row, column = seen["tty_cursor"].tolist()
-    on_map = 1 <= row <= cells.shape[0] and column < cells.shape[1]
-    letters = seen["inv_letters"].tolist()
-    carried = seen["inv_strs"][: sum(letter != 0 for letter in letters)]  # letters come first
+    on_map = 1 <= row <= lines and column < columns
+    letters = seen["inv_letters"].tobytes().partition(b"\0")[0]  # they come first
     sections = {
-        "statistics": numbers,
-        "glyphs": [*dict.fromkeys(said for _, said in sorted(met))],
-        "message": [_text(seen["message"])],
-        "inventory": [
-            f"{chr(letter)}: {_plain_text(raw)}" for letter, raw in zip(letters, _rows(carried), strict=False)
-        ],
-        "cursor": [_text(cells[row - 1, column]) if on_map else ""],
+        "statistics": _NUMBERS.format(*stats, hunger=_HUNGER[min(stats[21], len(_HUNGER) - 1)]),
+        "glyphs": _glyphs(flat[filled].tobytes(), tuple(filled.tolist()), columns, stats[0], stats[1]),
+        "message": _text(seen["message"]),
+        "inventory": _inventory(letters, seen["inv_strs"][: len(letters)].tobytes()),
+        "cursor": _text(cells[row - 1, column]) if on_map else "",
     }
-    return "\n".join(f"{name}[\n" + "\n".join(lines) + "\n]" for name, lines in sections.items())
+    return "\n".join(f"{name}[\n{text}\n]" for name, text in sections.items())

@@ -274,7 +274,7 @@ class MiniWobBackend:
 
     def _mouse(self, *moves: tuple[str, Sequence[float]]) -> bool:
         held = {"button": "left", "buttons": 1}
-        kinds = {
+        kinds: dict[str, dict[str, Any]] = {
             "mouseMoved": {"type": "mouseMoved"}, "mouseDragged": {"type": "mouseMoved", **held},
             "mousePressed": {"type": "mousePressed", "clickCount": 1, **held},
             "mouseReleased": {"type": "mouseReleased", "clickCount": 1, "button": "left"},

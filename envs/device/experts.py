@@ -90,7 +90,8 @@ def _button(seen: Seen) -> Actions:
 
 def _sequence(seen: Seen) -> Actions:
     one, two = seen.find("ONE"), seen.find("TWO")
-    return _click(two) if seen.screen.elements[one].focused else _click(one) + _click(two)
+    clicked = seen.screen.elements[one].focused or ("button", "ONE") in seen.tried  # the lines do not tell of focus
+    return _click(two) if clicked else _click(one) + _click(two)
 
 
 def _widget(seen: Seen) -> Actions:
@@ -273,7 +274,7 @@ EXPERTS: dict[str, tuple[str, Callable[[Seen], Actions]]] = {
     "click-dialog-2": ("Click the button in the dialog box", _button),
     "click-tab": ("Click on Tab", lambda s: _click(s.find(_part(r"(Tab #\d)", s.goal), "tab"))),
     "click-tab-2": ("Switch between the tabs", lambda s: _behind(s, _quoted(s.goal)[0], "span", "tab")),
-    "click-collapsible-2-nodelay": ("Expand the sections", lambda s: _behind(s, _quoted(s.goal)[0], "span", "h3")),
+    "click-collapsible-2-nodelay": ("Expand the sections", lambda s: _behind(s, _quoted(s.goal)[0], "span", "tab")),
     "navigate-tree": ("Navigate through the file tree", lambda s: _behind(s, _quoted(s.goal)[0], "", "span")),
     "click-checkboxes": (r"Select (?!.* from ).+ and click Submit", _picked),
     "click-checkboxes-large": (r"Select (?!.* from ).+ and click Submit", _picked),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -148,14 +149,14 @@ class Browser:
         options = {"goog:chromeOptions": {"binary": program, "args": flags}}
         self._base += (
             "/"
-            + self.ask("", {"capabilities": {"alwaysMatch": options | {"timeouts": {"implicit": 20000}}}})["sessionId"]
+            + self.ask("", {"capabilities": {"alwaysMatch": options | {"timeouts": {"implicit": 120000}}}})["sessionId"]
         )
 
     def ask(self, path: str, body: dict[str, Any]) -> Any:
         request = urllib.request.Request(
             self._base + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             return json.loads(answer.read())["value"]
 
     def find(self, css: str) -> str:
@@ -169,8 +170,10 @@ class Browser:
         self.ask(f"/element/{self.find(css)}/value", {"text": text})
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):  # the driver alone would leave its browser behind
+            urllib.request.urlopen(urllib.request.Request(self._base, method="DELETE"), timeout=60).close()
         self._process.terminate()
-        self._process.wait(30)
+        self._process.wait(60)
 
 
 def test_a_person_shops_in_chromium() -> None:
@@ -184,15 +187,16 @@ def test_a_person_shops_in_chromium() -> None:
     try:
         thread, done = playing(agent, "webshop", "test/00002", **SMALL)
         browser.ask("/url", {"url": agent.url})
-        browser.write('input[name="search"]', search[7:-1] + "\ue006")  # and Enter
-        *places, last = [f'[name=t][value="{t}"] + button[value="{c}"]' for t, c in enumerate(clicks, 1)]
-        for place in places:  # of that page: the one before it may have the same
-            browser.click(place)
+        here = 'input[name="t"][value="{}"] + '.format  # on the page of that turn, not on the one that it follows
+        browser.write(here(0) + 'input[name="search"]', search[7:-1] + "\ue006")  # and Enter
+        *pages, last = (f'{here(t)}button[value="{action}"]' for t, action in enumerate(clicks, 1))
+        for button in pages:
+            browser.click(button)
         ending = threading.Thread(target=browser.click, args=(last,), daemon=True)
         ending.start()
-        thread.join(60)
+        thread.join(300)
         agent.end("goal", "Thank you for shopping with us!", "Solved")
-        ending.join(60)
+        ending.join(300)
     finally:
         browser.close()
     assert [(t.actions, t.success) for t in done] == [([search, *clicks], True)]

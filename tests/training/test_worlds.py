@@ -51,6 +51,19 @@ def test_some_worlds_measured_anew_keep_the_others_rows_and_say_where_they_are_f
     assert again["command"] == "old" and again["again"] == [{"worlds": ["b", "c"], **where}]
 
 
+def test_a_world_that_heard_its_strings_anew_replaces_its_row_and_its_faults_and_no_other() -> None:
+    renewed = runpy.run_path(str(ROOT / "benchmarks" / "fuzz.py"))["renewed"]
+    row = lambda n: {"strings": n, "seconds": float(n)}
+    where = {"seed": 0, "date": "d", "commit": "c"}
+    old = {"command": "old", "worlds": {"a": row(1), "b": row(2)}, "faults": ["b: fell", "c: fell"], "left_out": ["d"]}
+    new = renewed(old, where | {"worlds": {"b": row(5)}, "faults": ["a: fell"], "left_out": []})
+    assert new["worlds"] == {"b": row(5)} and new["faults"] == ["c: fell", "a: fell"]
+    assert (new["strings"], new["seconds"], new["left_out"], new["command"]) == (5, 5.0, [], "old")
+    assert new["again"] == [{"worlds": ["a", "b"], **where}]
+    once_more = where | {"worlds": {"c": row(1)}, "faults": [], "left_out": []}
+    assert renewed(new, once_more)["again"] == [{"worlds": ["a", "b", "c"], **where}]
+
+
 def test_the_page_of_the_worlds_is_made_from_the_results_that_lie_there() -> None:
     made = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "worlds.py"), "page", "--print"],
