@@ -71,8 +71,8 @@ class Block(nn.Module):
         every = pulls[:, None].expand(-1, self.heads, -1, -1)
         seen = F.scaled_dot_product_attention(q, every, every, attn_mask=mask, scale=1.0)
         x = x + self.take(seen.transpose(1, 2).flatten(2))
-        thought: Tensor = self.down(F.gelu(self.up(self.norm2(x))))
-        return x + thought
+        out: Tensor = x + self.down(F.gelu(self.up(self.norm2(x))))
+        return out
 
 
 class InContext(nn.Module):
