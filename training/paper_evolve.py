@@ -25,6 +25,7 @@ ARMS: dict[str, tuple[str, dict[str, str]]] = {
     "OFT of random choice": ("evolve", {"env.expert": "random"}),
     "imitation of the best arm": ("bc", {}),
 }
+MAIN = "OFT of UCB"
 WORLD = {"env.horizon": "12", "env.detailed": "no"}
 FULL = {"demonstrations": "300", "epochs": "6"}
 QUICK = {"demonstrations": "12", "epochs": "1"}
@@ -48,7 +49,7 @@ def reproduce(
     for label in ARMS:
         runs = [_run(label, seed, n, out, quick, say) for seed in seeds]
         done = [json.loads((run / "result.json").read_text()) for run in runs]
-        if label == "OFT of UCB":
+        if label == MAIN:
             cells["tiny, untrained"] = [d["before"]["test"]["bandit"] for d in done]
         cells[label] = [d["iterations"][-1]["eval"]["test"]["bandit"] for d in done]
         seconds[label] = [d["seconds"] for d in done]
@@ -76,7 +77,7 @@ def _played(name: str, seed: int, n: int) -> dict[str, Any]:
 def _run(label: str, seed: int, n: int, out: Path, quick: bool, say: Callable[[str], None]) -> Path:
     method, own = ARMS[label]
     named = {f"{method}.{k}": v for k, v in (QUICK if quick else FULL).items()}
-    named |= WORLD | own | {"eval.valid": "0", "eval.test": str(n), "eval.before": "yes"}
+    named |= WORLD | own | {"eval.valid": "0", "eval.test": str(n), "eval.before": str(label == MAIN)}
     config = partial(configure, "bandit", method, "tiny", "full", seed, named, quick)
     return once(out / f"evolve-{label.replace(' ', '-').lower()}-{seed}", config, say)
 
@@ -84,7 +85,7 @@ def _run(label: str, seed: int, n: int, out: Path, quick: bool, say: Callable[[s
 def holds(rows: Sequence[dict[str, Any]]) -> bool:
     """Whether OFT of UCB explores as something between greedy choice and UCB, and better than what lacks its idea."""
     arms = {r["name"]: r for r in rows}
-    taught = arms["OFT of UCB"]
+    taught = arms[MAIN]
     worse = ("tiny, untrained", "OFT of random choice", "imitation of the best arm")
 
     def between(cell: Callable[[dict[str, Any]], dict[str, Any]]) -> bool:
