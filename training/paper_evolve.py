@@ -11,8 +11,7 @@ from typing import Any
 
 from .bandits import pooled
 from .papers import store
-from .play import evaluate
-from .settings import typed
+from .play import evaluate, settings
 from .train import configure, once
 
 CLAIM = (
@@ -65,11 +64,7 @@ def reproduce(
 
 def _played(name: str, seed: int, n: int) -> dict[str, Any]:
     """Return how an algorithm explores the tasks that the runs of this seed are judged on."""
-    kwargs = {
-        "expert": name,
-        "horizon": int(WORLD["env.horizon"]),
-        "detailed": typed("env.detailed", WORLD["env.detailed"], "bool"),
-    }
+    kwargs = settings("bandit", WORLD) | {"expert": name}
     told: dict[str, Any] = evaluate("bandit", "searcher", episodes=n, seed=seed, env_kwargs=kwargs)["bandit"]
     return told
 
