@@ -6,16 +6,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..memory.core import Turn
-from .cache import SlotCache
 from .core import Candidate, Decision
 from .render import Renderer
+
+if TYPE_CHECKING:
+    from .cache import SlotCache
 
 Mode = Literal["choose", "generate"]
 _Reply = tuple[tuple[int, ...], float, int, tuple[Candidate, ...]]
@@ -102,6 +104,8 @@ class Policy:
         self._cache = self._new_cache()
 
     def _new_cache(self) -> SlotCache:
+        from .cache import SlotCache
+
         weight = next(self.model.parameters())
         return SlotCache(self.model.config, dtype=weight.dtype, device=weight.device)
 

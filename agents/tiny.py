@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+if TYPE_CHECKING:  # a command that trains nothing does not wait for it
+    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 # A confident model's probabilities underflow to denormal numbers, on which a CPU is ten times slower. Set before the
 # first parallel operation, so that every worker thread has it.
@@ -17,6 +19,8 @@ torch.set_flush_denormal(True)
 
 def config(vocabulary: int, *, width: int = 256, layers: int = 3, heads: int = 4) -> Qwen3Config:
     """Return the shape of a tiny decoder: Qwen3's block (rotary positions, normed queries and keys), tied embeddings."""
+    from transformers import Qwen3Config
+
     return Qwen3Config(
         vocab_size=vocabulary,
         hidden_size=width,
@@ -36,6 +40,8 @@ def config(vocabulary: int, *, width: int = 256, layers: int = 3, heads: int = 4
 
 def fresh(vocabulary: int, seed: int, **shape: int) -> Qwen3ForCausalLM:
     """Return random weights; the global generator is left as it was."""
+    from transformers import Qwen3ForCausalLM
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return Qwen3ForCausalLM(config(vocabulary, **shape))
@@ -55,6 +61,8 @@ def base_folder() -> Path:
 
 def load(folder: Path) -> tuple[Qwen3ForCausalLM, PreTrainedTokenizerFast]:
     """Return a tiny model in float32 and its tokenizer."""
+    from transformers import PreTrainedTokenizerFast, Qwen3ForCausalLM
+
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     model = Qwen3ForCausalLM.from_pretrained(folder, dtype=torch.float32)
     return model, tokenizer

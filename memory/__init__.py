@@ -18,14 +18,14 @@ MEMORIES = {
     "window": "window:K, the opening text and the last K actions with what followed",
     "diff": "diff:CODEC (forward, u0, cells, paper), the opening text, then each action and what it changed",
     "summary": "summary:K, the opening text, a summary of what is older, and the last K to 2K actions",
-    "past": "past:K,from=FILE,inner=SPEC, K past successes with the nearest goals, then what the inner memory keeps",
+    "past": "past:K,from=FILE,by=bm25,inner=SPEC, K past successes with the nearest goals, then what the inner memory keeps",
     "notes": "notes,budget=N, the agent's own lines NOTE: … and as many actions as fit",
 }
 _LIMITS: dict[str, Callable[[str], Any]] = {"budget": int, "low": float}
 _SWITCH = {"yes": True, "no": False}
 _OPTIONS: dict[str, dict[str, Callable[[str], Any]]] = {
     "diff": {"unit": str, "show": _SWITCH.__getitem__},
-    "past": {"from": Path, "inner": str, "share": float},
+    "past": {"from": Path, "inner": str, "share": float, "by": str},
 }
 
 
@@ -82,14 +82,14 @@ def _past(spec: str, k: str, options: dict[str, Any], count: Counter, limits: Li
         raise LookupError(f"memory {spec!r}: write past:K,from=FILE, for example past:2,from=runs/x/trajectories")
     if not 0 < share < 1:
         raise ValueError(f"memory {spec!r}: share={share} needs a share of the budget in (0, 1)")
-    inner = options.get("inner", "full")
+    inner, by = options.get("inner", "full"), options.get("by", "bm25")
 
     def within(budget: int | None) -> Memory:
         return make_memory(inner if budget is None else f"{inner},budget={budget},low={limits.low}", count)
 
     within(limits.budget)
-    episodes(file)
-    return lambda: PastMemory(within, file, int(k), share, count, limits)
+    episodes(file, by)
+    return lambda: PastMemory(within, file, int(k), share, count, limits, by)
 
 
 __all__ = [

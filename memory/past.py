@@ -10,6 +10,7 @@ from typing import Any
 
 from ..envs.search import Index
 from .core import Counter, Memory, Segment, Turn, count_words
+from .embed import Embeddings
 from .history import Limits
 from .store import gather
 from .trajectory import Trajectory
@@ -52,13 +53,14 @@ class PrecededMemory:
 
 
 class PastMemory(PrecededMemory):
-    """The `k` past successes whose goals are nearest by BM25, the nearest last, then what an inner memory keeps.
+    """The `k` past successes whose goals are nearest, the nearest last, then what an inner memory keeps.
 
     An episode never meets one of its own task, so that training on the episodes that it draws from shows it no answers;
     among goals equally near the shortest episode comes first. Under a budget the past takes at most `share` of it: an
     episode that does not fit is told by its actions alone, or left out.
-    Source: retrieval of past episodes by goal, as in-context examples, after RAP, arXiv 2402.03610, there with
-    embeddings and at every step; ours is BM25 and once an episode, so that the prefix stays valid.
+    by: `bm25`, by shared words, where a goal that shares none is never near; else the encoder of `Embeddings`, by meaning.
+    Source: retrieval of past episodes by goal, as in-context examples, after RAP, arXiv 2402.03610, there at every step;
+    ours is once an episode, so that the prefix stays valid.
     """
 
     def __init__(
@@ -69,8 +71,9 @@ class PastMemory(PrecededMemory):
         share: float = 0.5,
         count: Counter = count_words,
         limits: Limits | None = None,
+        by: str = "bm25",
     ) -> None:
-        self._past, self._index = episodes(source)
+        self._past, self._index = episodes(source, by)
         self._k = k
         budget = (limits or Limits()).budget
         self._room = None if budget is None else int(budget * share)
@@ -89,23 +92,25 @@ class PastMemory(PrecededMemory):
 
 
 @lru_cache(maxsize=8)
-def _indexed(source: Path, stamp: tuple[int, ...]) -> tuple[tuple[Trajectory, ...], Index]:
+def _indexed(source: Path, by: str, stamp: tuple[int, ...]) -> tuple[tuple[Trajectory, ...], Index | Embeddings]:
     """Return a source's successes, shortest first, and the index of their goals; `stamp` changes when the files do."""
     won = [t for t in gather([source])[0] if t.success]
     if not won:
         raise ValueError(f"{source}: no successful episode to remember")
     won.sort(key=lambda t: (len(t.steps), t.task))
-    return tuple(won), Index([f"{i:08d}" for i in range(len(won))], [t.goal for t in won])
+    ids, goals = [f"{i:08d}" for i in range(len(won))], [t.goal for t in won]
+    return tuple(won), Index(ids, goals) if by == "bm25" else Embeddings(ids, goals, by)
 
 
-def episodes(source: Path) -> tuple[tuple[Trajectory, ...], Index]:
+def episodes(source: Path, by: str = "bm25") -> tuple[tuple[Trajectory, ...], Index | Embeddings]:
     """Return the successes of a store or a folder of stores, and the index of their goals.
 
     Raises:
-        FileNotFoundError: it is not there. ValueError: it holds no success.
+        FileNotFoundError: it, or the encoder, is not there. ImportError: the encoder is not installed. ValueError: it holds
+            no success.
     """
     files = sorted(source.rglob("*")) if source.is_dir() else [source]
-    return _indexed(source, tuple(f.stat().st_mtime_ns for f in files))
+    return _indexed(source, by, tuple(f.stat().st_mtime_ns for f in files))
 
 
 def transcript(t: Trajectory) -> str:

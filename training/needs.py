@@ -66,20 +66,36 @@ def lacks(env: str, method: type[Any]) -> str | None:
     Raises:
         Unavailable, ImportError: the world does not run here.
     """
+    return lack(env, [method])[0]
+
+
+def lack(env: str, methods: Sequence[type[Any]]) -> list[str | None]:
+    """Return what `lacks` does for each of some methods; the world is opened once for all that want it alike."""
+    opened: dict[str, tuple[TextEnv | TeamEnv, set[str]]] = {}
+    try:
+        return [_lacks(env, m, opened) for m in methods]
+    finally:
+        for world, _ in opened.values():
+            world.close()
+
+
+def _lacks(env: str, method: type[Any], opened: dict[str, tuple[TextEnv | TeamEnv, set[str]]]) -> str | None:
     several, team = spec(env).agents > 1, getattr(method, "team", "no")
     if several and team == "no":
         return "alone"
     if not several and team == "only":
         return "team"
-    world = make(env, **{k: v for k, v in getattr(method, "protocol", {}).items() if k in options(env)})
-    offered, made = offers(world), method()
-    lacking = next((n for n in made.needs if n not in offered), None)
-    if lacking is None and isinstance(made, Particular):
+    protocol = {k: v for k, v in getattr(method, "protocol", {}).items() if k in options(env)}
+    if (key := repr(protocol)) not in opened:
+        made = make(env, **protocol)
+        opened[key] = made, offers(made)
+    (world, offered), judge = opened[key], method()
+    lacking = next((n for n in judge.needs if n not in offered), None)
+    if lacking is None and isinstance(judge, Particular):
         try:
-            made.check(world)
+            judge.check(world)
         except ValueError:
-            lacking = "check"
-    world.close()
+            return "check"
     return lacking
 
 
@@ -88,5 +104,6 @@ def table(worlds: Sequence[str], methods: dict[str, type[Any]]) -> str:
     letters: dict[str | None, str] = {None: "yes", **dict(zip(WHY, "abcdefgh", strict=True))}
     lines = [f"| world | {' | '.join(f'`{m}`' for m in methods)} |", f"|---{'|---' * len(methods)}|"]
     for world in worlds:
-        lines.append(f"| `{world}` | {' | '.join(letters[lacks(world, m)] for m in methods.values())} |")
+        cells = [letters[key] for key in lack(world, list(methods.values()))]
+        lines.append(f"| `{world}` | {' | '.join(cells)} |")
     return "\n".join([*lines, "", *(f"- {letters[key]}: {why}" for key, why in WHY.items())])

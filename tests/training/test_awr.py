@@ -68,12 +68,12 @@ def advantages(method: Awr) -> list[float]:
 
 
 def test_awr_weighs_by_what_was_got_and_iql_by_what_can_be_got() -> None:
-    mc = advantages(Awr(gamma=1.0, critic_steps=1500))
+    mc = advantages(Awr(gamma=1.0, critic_steps=400))
     assert mc == pytest.approx([2 / 3, 2 / 3, -1 / 3, -1 / 3, -1 / 3, -1 / 3, 2 / 3, -1 / 3, -1 / 3], abs=0.06)
-    left, lost, right = (advantages(Iql(gamma=1.0, critic_steps=3000, tau=0.95))[i] for i in (0, 2, 6))
+    left, lost, right = (advantages(Iql(gamma=1.0, critic_steps=600, tau=0.95))[i] for i in (0, 2, 6))
     # at the hall Q(left) tends to V(fork), which is near 1, and Q(right) is 1/3: left is the better way, lost or won
     assert lost == pytest.approx(left, abs=1e-6) and left > right + 0.3
-    flat = [advantages(Iql(gamma=1.0, critic_steps=3000, tau=0.5))[i] for i in (0, 6)]
+    flat = [advantages(Iql(gamma=1.0, critic_steps=600, tau=0.5))[i] for i in (0, 6)]
     assert flat[0] == pytest.approx(flat[1], abs=0.1)
 
 

@@ -60,7 +60,7 @@ def played() -> list[Trajectory]:
 def test_a_critic_learns_the_exact_values_of_a_corridor(played: list[Trajectory], objective: str) -> None:
     critic = Critic(HashedFeatures(256), width=64)
     data = transitions(played, critic, memory_maker("window:1"), GAMMA, last)
-    fit(critic, data, objective=objective, steps=1500, gamma=GAMMA, tau=0.98, rng=np.random.default_rng(0))  # type: ignore[arg-type]
+    fit(critic, data, objective=objective, steps=600, lr=3e-3, gamma=GAMMA, tau=0.98, rng=np.random.default_rng(0))  # type: ignore[arg-type]
     rooms = [f"room {i}" for i in range(LENGTH)]
     if objective == "td":
         exact = behaviour_values()
@@ -149,7 +149,7 @@ def test_reranking_takes_the_critics_choice_among_the_likeliest(played: list[Tra
 
     critic = Critic(HashedFeatures(1024), width=64)
     data = transitions(played, critic, memory_maker("window:1"), GAMMA)
-    fit(critic, data, steps=1500, gamma=GAMMA, rng=np.random.default_rng(0))
+    fit(critic, data, steps=300, lr=3e-3, gamma=GAMMA, rng=np.random.default_rng(0))
     memory = make_memory("window:1")
     memory.begin("reach the end", "room 3", {"admissible": ("left", "right", "jump")})
     [decision] = RerankAgent(Leftist(), critic, n=2).act([memory.view()])

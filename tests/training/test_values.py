@@ -96,7 +96,7 @@ def random_walk() -> np.ndarray:
 def test_token_values_are_those_of_whole_actions() -> None:
     critic = TokenCritic(Rooms(256), vocabulary(WORDS), width=64, heads=1, reads="screen")
     data = tokens(played(0.0), critic, memory_maker("window:1"), GAMMA)
-    fit_tokens(critic, data, steps=2500, lr=2e-3, ema=0.5, tau=0.5, rng=np.random.default_rng(0))
+    fit_tokens(critic, data, steps=1600, lr=3e-3, ema=0.5, tau=0.5, rng=np.random.default_rng(0))
     exact = random_walk()
     assert np.abs(critic.v(ROOMS) - exact).max() < 0.06
     right = [1.0 if i + 1 == LENGTH else GAMMA * exact[i + 1] for i in range(LENGTH)]
@@ -110,7 +110,7 @@ def test_token_values_are_those_of_whole_actions() -> None:
 def test_a_high_expectile_of_tokens_tends_to_the_best_actions_value() -> None:
     critic = TokenCritic(Rooms(256), vocabulary(WORDS), width=64, reads="screen")
     data = tokens(played(0.0), critic, memory_maker("window:1"), GAMMA)
-    fit_tokens(critic, data, steps=2500, lr=2e-3, tau=0.98, rng=np.random.default_rng(0))
+    fit_tokens(critic, data, steps=900, lr=4e-3, tau=0.98, rng=np.random.default_rng(0))
     assert np.abs(critic.v(ROOMS) - optimal()).max() < 0.2
 
 
@@ -136,7 +136,7 @@ def test_soft_values_solve_the_linear_equations_of_the_desirability() -> None:
     cost, beta = 0.1, 0.5
     critic = Critic(Rooms(256), width=64, heads=1, reads="screen")
     data = paths(played(cost), critic, memory_maker("window:1"))
-    fit_soft(critic, data, beta=beta, steps=1200, batch=8, lr=3e-3, rng=np.random.default_rng(0))
+    fit_soft(critic, data, beta=beta, steps=1000, batch=8, lr=3e-3, rng=np.random.default_rng(0))
     # z = exp(V/β) is linear: z_i = exp(−cost/β) ½ (z_{i−1} + z_{i+1}), and exp(1/β) behind the last room
     a, b, toll = np.eye(LENGTH), np.zeros(LENGTH), np.exp(-cost / beta) / 2
     for room in range(LENGTH):
