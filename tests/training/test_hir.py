@@ -96,7 +96,7 @@ def test_failures_are_learned_from_unless_the_idea_is_taken_out(small_tiny: Path
     for relabel in ("yes", "no"):
         settings = {
             "hir.demonstrations": "3", "hir.episodes": "16", "hir.iterations": "1", "hir.epochs": "1", "hir.later": "1",
-            "hir.relabel": relabel, "env.level": "goto", "env.max_steps": "60", "eval.valid": "0", "eval.test": "1",
+            "hir.relabel": relabel, "hir.temperature": "20", "env.level": "goto", "env.max_steps": "60", "eval.valid": "0", "eval.test": "1",
         }  # fmt: skip
         out = tmp_path / relabel
         run = train("babyai", "hir", str(small_tiny), "window:1", out=out, settings=settings, say=said.append)
