@@ -11,8 +11,7 @@ from typing import Any
 
 from .bandits import pooled
 from .papers import store
-from .play import evaluate
-from .settings import typed
+from .play import evaluate, settings
 from .train import configure, once
 
 CLAIM = (
@@ -25,6 +24,7 @@ ARMS: dict[str, tuple[str, dict[str, str]]] = {
     "OFT of random choice": ("evolve", {"env.expert": "random"}),
     "imitation of the best arm": ("bc", {}),
 }
+MAIN = "OFT of UCB"
 WORLD = {"env.horizon": "12", "env.detailed": "no"}
 FULL = {"demonstrations": "300", "epochs": "6"}
 QUICK = {"demonstrations": "12", "epochs": "1"}
@@ -48,7 +48,7 @@ def reproduce(
     for label in ARMS:
         runs = [_run(label, seed, n, out, quick, say) for seed in seeds]
         done = [json.loads((run / "result.json").read_text()) for run in runs]
-        if label == "OFT of UCB":
+        if label == MAIN:
             cells["tiny, untrained"] = [d["before"]["test"]["bandit"] for d in done]
         cells[label] = [d["iterations"][-1]["eval"]["test"]["bandit"] for d in done]
         seconds[label] = [d["seconds"] for d in done]
@@ -64,11 +64,7 @@ def reproduce(
 
 def _played(name: str, seed: int, n: int) -> dict[str, Any]:
     """Return how an algorithm explores the tasks that the runs of this seed are judged on."""
-    kwargs = {
-        "expert": name,
-        "horizon": int(WORLD["env.horizon"]),
-        "detailed": typed("env.detailed", WORLD["env.detailed"], "bool"),
-    }
+    kwargs = settings("bandit", WORLD) | {"expert": name}
     told: dict[str, Any] = evaluate("bandit", "searcher", episodes=n, seed=seed, env_kwargs=kwargs)["bandit"]
     return told
 
@@ -76,7 +72,7 @@ def _played(name: str, seed: int, n: int) -> dict[str, Any]:
 def _run(label: str, seed: int, n: int, out: Path, quick: bool, say: Callable[[str], None]) -> Path:
     method, own = ARMS[label]
     named = {f"{method}.{k}": v for k, v in (QUICK if quick else FULL).items()}
-    named |= WORLD | own | {"eval.valid": "0", "eval.test": str(n), "eval.before": "yes"}
+    named |= WORLD | own | {"eval.valid": "0", "eval.test": str(n), "eval.before": str(label == MAIN)}
     config = partial(configure, "bandit", method, "tiny", "full", seed, named, quick)
     return once(out / f"evolve-{label.replace(' ', '-').lower()}-{seed}", config, say)
 
@@ -84,7 +80,7 @@ def _run(label: str, seed: int, n: int, out: Path, quick: bool, say: Callable[[s
 def holds(rows: Sequence[dict[str, Any]]) -> bool:
     """Whether OFT of UCB explores as something between greedy choice and UCB, and better than what lacks its idea."""
     arms = {r["name"]: r for r in rows}
-    taught = arms["OFT of UCB"]
+    taught = arms[MAIN]
     worse = ("tiny, untrained", "OFT of random choice", "imitation of the best arm")
 
     def between(cell: Callable[[dict[str, Any]], dict[str, Any]]) -> bool:

@@ -90,14 +90,20 @@ def test_babyai_says_what_was_gone_to_opened_and_picked_up() -> None:
 
 
 def test_failures_are_learned_from_unless_the_idea_is_taken_out(small_tiny: Path, tmp_path: Path) -> None:
+    pytest.importorskip("minigrid")
     said: list[str] = []
-    settings = {
-        "hir.demonstrations": "3", "hir.episodes": "24", "hir.iterations": "1", "hir.epochs": "1", "hir.later": "1",
-        "hir.temperature": "9", "env.max_steps": "30", "eval.valid": "0", "eval.test": "1",
-    }  # fmt: skip
-    run = train("alfworld", "hir", str(small_tiny), "window:1", out=tmp_path, settings=settings, say=said.append)
-    taught, _ = read(run / "trajectories" / "01-train.jsonl.zst")
-    assert all(t.success for t in taught) and any("hindsight" in t.meta for t in taught)
+    found = {}
+    for relabel in ("yes", "no"):
+        settings = {
+            "hir.demonstrations": "3", "hir.episodes": "16", "hir.iterations": "1", "hir.epochs": "1", "hir.later": "1",
+            "hir.relabel": relabel, "hir.temperature": "20", "env.level": "goto", "env.max_steps": "60", "eval.valid": "0", "eval.test": "1",
+        }  # fmt: skip
+        out = tmp_path / relabel
+        run = train("babyai", "hir", str(small_tiny), "window:1", out=out, settings=settings, say=said.append)
+        taught, _ = read(run / "trajectories" / "01-train.jsonl.zst")
+        assert all(t.success for t in taught)
+        found[relabel] = sum("hindsight" in t.meta for t in taught)
+    assert found["yes"] > 0 == found["no"]
     assert any("failures reached another goal" in line for line in said)
 
 

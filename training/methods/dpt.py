@@ -71,7 +71,8 @@ class Block(nn.Module):
         every = pulls[:, None].expand(-1, self.heads, -1, -1)
         seen = F.scaled_dot_product_attention(q, every, every, attn_mask=mask, scale=1.0)
         x = x + self.take(seen.transpose(1, 2).flatten(2))
-        return x + self.down(F.gelu(self.up(self.norm2(x))))
+        out: Tensor = x + self.down(F.gelu(self.up(self.norm2(x))))
+        return out
 
 
 class InContext(nn.Module):
@@ -113,7 +114,8 @@ class InContext(nn.Module):
         """Return the logits of the arms after the first `lengths` (n,) of the pulls (B, T), shape (B, n, K)."""
         seen = self.room(*arms.shape)
         seen[:, 1:] = self.pulls(arms, rewards)
-        return self(seen, lengths, torch.arange(arms.shape[1] + 1) <= lengths[:, None])
+        logits: Tensor = self(seen, lengths, torch.arange(arms.shape[1] + 1) <= lengths[:, None])
+        return logits
 
 
 def pretrain(
