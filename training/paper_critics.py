@@ -77,7 +77,7 @@ class Level:
 
 
 LEVELS = (
-    Level("alfworld", {"p_follow": 0.8, "p_slip": 0.1}),
+    Level("alfworld", {"p_follow": 0.8, "p_slip": 0.1, "steps": 4000}),
     Level("device", {"p_wrong": 0.4, "p_follow": 0.6, "p_slip": 0.25, "episodes": 200}),
 )
 
