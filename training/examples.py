@@ -28,6 +28,7 @@ def examples(
 ) -> list[Example]:
     """Return one sequence for the whole episode where views extend each other, else one a step.
 
+    What a view shows at its end and the next one does not keep is read by its own step, beside the others.
     Of a team, every agent's decisions, one sequence each: what it hears is in the prompt of its step only.
 
     Raises:
@@ -37,9 +38,11 @@ def examples(
         return _team_examples(trajectory, corrections, make_memory, renderer, mode, max_tokens)
     if len(corrections) != len(trajectory.steps):
         raise ValueError(f"task {trajectory.task!r}: {len(corrections)} corrections for {len(trajectory.steps)} steps")
+    made = list(turns(trajectory, make_memory()))
+    prompts = [renderer.prompt(turn) for turn in made]
     out: list[Example] = []
     run: list[Reply] = []
-    before: list[int] = []
+    trunk: list[int] = []
 
     def flush() -> None:
         while run and run[-1].learn is None:
@@ -47,18 +50,35 @@ def examples(
         if run:
             out.append(build(run, renderer.stop, max_tokens=max_tokens))
         run.clear()
+        trunk.clear()
 
-    for turn, step, right in zip(turns(trajectory, make_memory()), trajectory.steps, corrections, strict=True):
-        prompt = renderer.prompt(turn)
+    for prompt, after, step, right in zip(prompts, [*prompts[1:], []], trajectory.steps, corrections, strict=True):
         said = _said(step, renderer)
         learn = _learn(step, right, said, renderer, mode)
-        if prompt[: len(before)] != before or not before:
+        if prompt[: len(trunk)] != trunk or _over(run, len(prompt) - len(trunk) + len(learn or ()), max_tokens):
             flush()
-            before = []
-        run.append(Reply(tuple(prompt[len(before) :]), said, learn, right.weight))
-        before = prompt + list(said)
+        new, stays, same = prompt[len(trunk) :], [*prompt, *said], _shared(prompt, after)
+        if after[: len(stays)] != stays and same > max(len(trunk), len(prompt) // 2):
+            own = same - len(trunk)  # the next view goes on from here; what it does not read hangs beside the trunk
+            run.append(Reply(tuple(new[:own]), (), learn, right.weight, aside=tuple(new[own:])))
+            trunk += new[:own]
+        else:
+            run.append(Reply(tuple(new), said, learn, right.weight))
+            trunk[:] = stays
     flush()
     return out
+
+
+def _over(run: Sequence[Reply], more: int, most: int) -> bool:
+    """Whether replies with something beside the trunk grow too long, where a sequence of their own is not."""
+    if not any(r.aside for r in run):
+        return False
+    return sum(len(r.context) + len(r.aside) + len(r.said) + len(r.learn or ()) for r in run) + more > most
+
+
+def _shared(a: Sequence[int], b: Sequence[int]) -> int:
+    """Return how many ids two prompts begin with alike."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _said(step: Step | Part, renderer: Renderer) -> tuple[int, ...]:

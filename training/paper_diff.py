@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,18 +21,22 @@ CLAIM = (
     "full observations (NetHack: seven times the score of the full-text baseline; BabyAI-Text: as good with a quarter "
     "less training)"
 )
-WORLDS = ("alfworld", "babyai", "textworld", "device")
-MEMORIES = (
-    "full", "window:4", "summary:4", "notes", "diff:u0", "diff:forward", "diff:cells", "diff:forward,show=yes",
-)  # fmt: skip
+WORLDS: dict[str, dict[str, str]] = {
+    "alfworld": {"bc.demonstrations": "300"},
+    "babyai": {"bc.demonstrations": "100", "env.level": "goto", "env.max_steps": "32"},
+    "textworld": {"bc.demonstrations": "60", "env.max_steps": "30"},
+    "device": {"bc.demonstrations": "150", "env.level": "L0,L1", "env.max_steps": "12"},
+}
+MEMORIES = ("full", "window:4", "summary:4", "diff:u0", "diff:forward", "diff:cells", "diff:forward,show=yes")
 BUDGET = 1024
+SETTINGS = {"bc.epochs": "3", "eval.valid": "0", "eval.test": "60"}
 QUICK = {"bc.demonstrations": "12", "bc.epochs": "1", "eval.test": "6", "env.max_steps": "15"}
 
 
 def reproduce(
     seeds: Sequence[int], out: Path, *, quick: bool = False, say: Callable[[str], None] = print
 ) -> dict[str, Any]:
-    """Clone 300 demonstrations with `tiny` under every memory in every world, all with a budget of BUDGET tokens.
+    """Clone demonstrations with `tiny` under every memory in every world, all with a budget of BUDGET tokens.
 
     A run that lies in `out` is not run again, and one that was cut off goes on. Rows: success on the test tasks of all
     seeds; `tokens`, the mean length of the prompt at a step; `read`, how many of them were new at a step, since what a
@@ -39,8 +44,8 @@ def reproduce(
     the worlds, lies above that of `full` with intervals apart. Quick: two memories, a handful of episodes; the numbers
     mean nothing.
 
-    Notes are the agent's own lines, which a policy that chooses among commands does not write: there `notes` is `full`
-    with another word for what is forgotten.
+    `notes` is not among them: notes are the agent's own lines, which a policy that chooses among commands does not
+    write, so that it would be `full` with another word for what is forgotten.
     """
     memories = ("full", "diff:forward") if quick else MEMORIES
     count = Student.of("tiny").count
@@ -55,7 +60,9 @@ def reproduce(
     best = max((m for m in memories if m.startswith("diff")), key=lambda m: float(total[m]["mean"]))
     gain = total[best]["mean"] - total["full"]["mean"]
     row = {
-        "paper": "diff", "claim": CLAIM, "split": "test", "quick": quick, "budget": BUDGET, "rows": rows,
+        "paper": "diff", "claim": CLAIM, "split": "test", "quick": quick, "seeds": list(seeds), "budget": BUDGET,
+        "command": f"agentgym paper diff --seeds {','.join(map(str, seeds))}{' --quick' * quick}",
+        "date": time.strftime("%Y-%m-%d"), "rows": rows,
         "pooled": total, "best": best, "gain": gain, "holds": bool(total[best]["ci95"][0] > total["full"]["ci95"][1]),
     }  # fmt: skip
     save_json(out / "diff.json", row)
@@ -65,7 +72,7 @@ def reproduce(
 def _run(world: str, memory: str, seed: int, out: Path, quick: bool, say: Callable[[str], None]) -> Path:
     """Return a finished run, trained now or taken up where it stopped."""
     safe = memory.replace(":", "-").replace(",", "-").replace("=", "-")
-    settings = {"eval.valid": "0"} | (QUICK if quick else {})
+    settings = SETTINGS | WORLDS[world] | (QUICK if quick else {})
     config = partial(configure, world, "bc", "tiny", memory, seed, settings, quick)
     return once(out / f"diff-{world}-{safe}-{seed}", config, say)
 

@@ -35,7 +35,8 @@ class Example:
 class Reply:
     """A step as token ids: what was read since the last step, what was said, what should be learned there.
 
-    context: new ids since the last step's reply. said: the ids that the episode went on with.
+    context: new ids since the last step's reply. aside: ids behind them that this step alone reads, a screen that the
+    memory shows and does not keep. said: the ids that the episode went on with.
     learn: the ids to be made likely after `context`, None for nothing. weight: of this step's loss.
     ended: whether the stop follows what is learned; it does not where a reply was cut at its longest.
     """
@@ -45,6 +46,7 @@ class Reply:
     learn: tuple[int, ...] | None
     weight: float = 1.0
     ended: bool = True
+    aside: tuple[int, ...] = ()
 
 
 def build(steps: Sequence[Reply], stop: int, *, context_weight: float = 0.0, max_tokens: int = 4096) -> Example:
@@ -74,8 +76,9 @@ def build(steps: Sequence[Reply], stop: int, *, context_weight: float = 0.0, max
     previous = -1
     for number, step in enumerate(steps, 1):
         learn = None if step.learn is None else (*step.learn, stop) if step.ended else step.learn
-        same = step.learn == step.said
-        need = len(step.context) + len(step.said) + (0 if same or learn is None else len(learn))
+        same = step.learn == step.said and not step.aside
+        beside = () if same or learn is None else (*step.aside, *learn[:-1])
+        need = len(step.context) + len(step.said) + len(beside)
         if len(ids) + need > max_tokens:
             if number == 1:
                 raise ValueError(f"the first step has {need} tokens, more than max_tokens={max_tokens}: raise it")
@@ -88,9 +91,9 @@ def build(steps: Sequence[Reply], stop: int, *, context_weight: float = 0.0, max
                 before = previous if k == 0 else start + k - 1
                 if before >= 0 and targets[before] == IGNORE:
                     targets[before], weights[before] = token, context_weight
-        mark = len(ids) - 1
+        mark = len(ids) + len(step.aside) - 1
+        put(beside, at, number)
         if learn is not None and not same:
-            put(learn[:-1], at, number)
             for k, token in enumerate(learn):
                 targets[mark + k], weights[mark + k] = token, step.weight
         said = len(ids)

@@ -13,7 +13,7 @@ from agentgym.training.papers import reproduce
 def test_memories_are_compared_at_one_budget_and_no_run_is_made_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paper_diff, "WORLDS", ("alfworld",))
+    monkeypatch.setattr(paper_diff, "WORLDS", {"alfworld": {}})
     monkeypatch.setattr(paper_diff, "BUDGET", 100)
     monkeypatch.setattr(
         paper_diff, "QUICK", {"bc.demonstrations": "3", "bc.epochs": "1", "eval.test": "2", "env.max_steps": "6"}

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from agentgym.agents.models import load
+from agentgym.agents.scripted import NoisyAgent
+from agentgym.agents.teachers import Correction, turns
+from agentgym.envs import make
+from agentgym.memory import memory_maker
 from agentgym.training import update
+from agentgym.training.examples import examples
 from agentgym.training.losses import dpo, token_logps, weighted_nll
-from agentgym.training.sequences import IGNORE, Reply, build, collate
+from agentgym.training.rollout import rollout
+from agentgym.training.sequences import IGNORE, Example, Reply, build, collate
+from agentgym.training.student import Student
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,3 +96,39 @@ def test_losses_are_right_by_hand() -> None:
     assert float(better) == pytest.approx(0.126928, abs=1e-5)
     with pytest.raises(ValueError, match="beta=0"):
         dpo(one, one, one, one, beta=0)
+
+
+def _taught(model: Any, examples: Sequence[Example]) -> list[tuple[int, float, float]]:
+    """Every target with its log-probability and weight, in order of what was learned."""
+    out = []
+    for e in examples:
+        with torch.no_grad():
+            logp, weights = update.logps(model, collate([e]))
+        out += list(zip([t for t in e.targets if t != IGNORE], logp.tolist(), weights.tolist(), strict=True))
+    return sorted(out)
+
+
+@pytest.mark.parametrize("memory", ["diff:forward,show=yes", "diff:forward,show=yes,budget=150", "window:2", "full"])
+def test_an_episode_in_one_sequence_teaches_what_a_sequence_a_step_would(small_tiny: Path, memory: str) -> None:
+    student = Student.of(str(small_tiny))
+    make_memory = memory_maker(memory, student.count)
+    tasks = make("alfworld").tasks("train")[:2]
+    played = rollout(partial(make, "alfworld", max_steps=12), NoisyAgent(0.5), make_memory, tasks, env_id="alfworld")
+    for t in played:
+        learned = [
+            Correction(None) if i % 4 == 3 else Correction("look" if i % 3 == 1 else a, None, 1.0 + i)
+            for i, a in enumerate(t.actions)
+        ]
+        whole = examples(t, learned, make_memory, student.renderer, max_tokens=700)
+        assert all(len(e.ids) <= 700 for e in whole)
+        alone = [
+            build([Reply(tuple(student.renderer.prompt(v)), (), tuple(student.renderer.reply(c.action)), c.weight)], 2)
+            for v, c in zip(turns(t, make_memory()), learned, strict=True)
+            if c.action is not None
+        ]
+        if memory in ("full", "diff:forward,show=yes"):
+            assert 3 * len(whole) <= len(alone)
+            assert 2 * sum(len(e.ids) for e in whole) < sum(len(e.ids) for e in alone)
+        some, one = _taught(student.model.eval(), whole), _taught(student.model, alone)
+        assert [x[0] for x in some] == [x[0] for x in one]
+        assert np.array([x[1:] for x in some]) == pytest.approx(np.array([x[1:] for x in one]), abs=2e-4)
