@@ -22,7 +22,7 @@ CLAIM = (
     "less training)"
 )
 WORLDS: dict[str, dict[str, str]] = {
-    "alfworld": {"bc.demonstrations": "300"},
+    "alfworld": {"bc.demonstrations": "300", "bc.epochs": "6"},
     "babyai": {"bc.demonstrations": "100", "env.level": "goto", "env.max_steps": "32"},
     "textworld": {"bc.demonstrations": "60", "env.max_steps": "30"},
     "device": {"bc.demonstrations": "150", "env.level": "L0,L1", "env.max_steps": "12"},
