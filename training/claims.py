@@ -203,3 +203,12 @@ OREO = Paper(
 )
 
 PAPERS = {"leap": LEAP, "digiq": DIGIQ, "rise": RISE, "score": SCORE, "oreo": OREO}
+OWN = {
+    "diff": "paper_diff:reproduce",
+    "read": "paper_read:reproduce",
+    "read-overcooked": "paper_read:overcooked",
+    "critics": "paper_critics:reproduce",
+    "dpt": "paper_dpt:reproduce",
+    "evolve": "paper_evolve:reproduce",
+}
+"""Comparisons that are no runs of a method side by side, each with a function of its own."""

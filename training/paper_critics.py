@@ -115,14 +115,11 @@ def reproduce(
         cells = [_kept(out, level.env, seed, setting, say) for seed in seeds]
         rows += [_row(level.env, arm, [c["arms"][arm] for c in cells]) for arm in cells[0]["arms"]]
         judged += [_judged(level.env, name, [c["critics"][name] for c in cells]) for name in cells[0]["critics"]]
-    row = {
-        "paper": "critics", "claim": CLAIM, "quick": quick, "seeds": list(seeds),
+    return {
+        "claim": CLAIM, "split": "test", "measure": "success",
         "settings": {level.env: asdict(Setting(**level.changes | small)) for level in LEVELS},
-        "command": f"agentgym paper critics --seeds {','.join(map(str, seeds))}{' --quick' * quick}",
-        "date": time.strftime("%Y-%m-%d"), "rows": rows, "critics": judged, "holds": holds(rows, judged),
+        "rows": rows, "critics": judged, "holds": holds(rows, judged),
     }  # fmt: skip
-    save_json(out / "critics.json", row)
-    return row
 
 
 def _kept(out: Path, env: str, seed: int, setting: Setting, say: Callable[[str], None]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,6 @@ from ..memory import memory_maker
 from ..memory.replay import turns
 from ..memory.store import read
 from .evaluate import proportion
-from .run import save_json
 from .student import Student
 from .train import configure, once
 
@@ -59,14 +57,10 @@ def reproduce(
     total = {m: _pool(some) for m, some in pooled.items()}
     best = max((m for m in memories if m.startswith("diff")), key=lambda m: float(total[m]["mean"]))
     gain = total[best]["mean"] - total["full"]["mean"]
-    row = {
-        "paper": "diff", "claim": CLAIM, "split": "test", "quick": quick, "seeds": list(seeds), "budget": BUDGET,
-        "command": f"agentgym paper diff --seeds {','.join(map(str, seeds))}{' --quick' * quick}",
-        "date": time.strftime("%Y-%m-%d"), "rows": rows,
+    return {
+        "claim": CLAIM, "split": "test", "measure": "success", "budget": BUDGET, "rows": rows,
         "pooled": total, "best": best, "gain": gain, "holds": bool(total[best]["ci95"][0] > total["full"]["ci95"][1]),
     }  # fmt: skip
-    save_json(out / "diff.json", row)
-    return row
 
 
 def _run(world: str, memory: str, seed: int, out: Path, quick: bool, say: Callable[[str], None]) -> Path:

@@ -18,7 +18,6 @@ from ..envs.bandits.engine import Bandits, Counts, Floats, Play, Policy
 from .bandits import pooled
 from .evaluate import mean_ci, proportion
 from .methods.dpt import Deployed, InContext, Pretraining, exact, posterior_sampling, pretrain
-from .papers import store
 from .run import save_json
 
 CLAIM = (
@@ -53,15 +52,11 @@ def reproduce(
     setting = QUICK if quick else Setting()
     cells = [_kept(out, seed, setting, say) for seed in seeds]
     rows = [pooled(name, [c["arms"][name] for c in cells], setting.plan.horizon) for name in cells[0]["arms"]]
-    row = {
-        "paper": "dpt", "claim": CLAIM, "split": "unseen bandits", "quick": quick, "measure": "regret", "seeds": list(seeds),
-        "setting": asdict(setting), "date": time.strftime("%Y-%m-%d"),
-        "command": f"agentgym paper dpt --seeds {','.join(map(str, seeds))}{' --quick' * quick}",
+    return {
+        "claim": CLAIM, "split": "unseen bandits", "measure": "regret", "setting": asdict(setting),
         "rows": rows, "exact": [c["exact"] for c in cells], "offline": [c["offline"] for c in cells],
         "fit": [c["fit"] for c in cells], "seconds": [c["seconds"] for c in cells], "holds": holds(rows),
     }  # fmt: skip
-    store(row, out)
-    return row
 
 
 def holds(rows: Sequence[dict[str, Any]]) -> bool:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .bandits import pooled
-from .papers import store
 from .play import evaluate, settings
 from .train import configure, once
 
@@ -53,13 +51,9 @@ def reproduce(
         cells[label] = [d["iterations"][-1]["eval"]["test"]["bandit"] for d in done]
         seconds[label] = [d["seconds"] for d in done]
     rows = [pooled(name, some, float(WORLD["env.horizon"])) for name, some in cells.items()]
-    row = {
-        "paper": "evolve", "claim": CLAIM, "split": "test", "quick": quick, "measure": "regret", "seeds": list(seeds),
-        "command": f"agentgym paper evolve --seeds {','.join(map(str, seeds))}{' --quick' * quick}",
-        "date": time.strftime("%Y-%m-%d"), "rows": rows, "seconds": seconds, "holds": holds(rows),
+    return {
+        "claim": CLAIM, "split": "test", "measure": "regret", "rows": rows, "seconds": seconds, "holds": holds(rows),
     }  # fmt: skip
-    store(row, out)
-    return row
 
 
 def _played(name: str, seed: int, n: int) -> dict[str, Any]:

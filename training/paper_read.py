@@ -80,11 +80,13 @@ KITCHEN = Level(
 )  # fmt: skip
 
 
-LEVELS = {"read": ROCO, "read-overcooked": (KITCHEN,)}
-
-
 def reproduce(
-    name: str, seeds: Sequence[int], out: Path, *, quick: bool = False, say: Callable[[str], None] = print
+    seeds: Sequence[int],
+    out: Path,
+    *,
+    quick: bool = False,
+    say: Callable[[str], None] = print,
+    levels: Sequence[Level] = ROCO,
 ) -> dict[str, Any]:
     """Return claim, rows and whether the effect holds.
 
@@ -94,7 +96,7 @@ def reproduce(
     Episodes are pooled over the seeds, each of which has a critic of its own. What lies in `out` is not run again.
     """
     setting = Setting(data=120, steps=500, episodes=30) if quick else Setting()
-    levels, together = LEVELS[name], "all levels"
+    together = "all levels"
     cells = {v.name: [_kept(out, v, seed, replace(setting, **v.changes), say) for seed in seeds] for v in levels}
     if len(levels) == 1:
         together = levels[0].name
@@ -105,13 +107,13 @@ def reproduce(
         for level, some in cells.items()
         for arm in some[0]["arms"]
     ]
-    row = {
-        "paper": name, "claim": CLAIM, "quick": quick, "setting": cells[levels[0].name][0]["setting"], "seeds": list(seeds),
-        "command": f"agentgym paper {name} --seeds {','.join(map(str, seeds))}{' --quick' * quick}",
-        "date": time.strftime("%Y-%m-%d"), "rows": rows, "holds": _holds(rows, together),
+    return {
+        "claim": CLAIM, "split": "test", "measure": "success", "setting": cells[levels[0].name][0]["setting"],
+        "rows": rows, "holds": _holds(rows, together),
     }  # fmt: skip
-    save_json(out / f"{name}.json", row)
-    return row
+
+
+overcooked = partial(reproduce, levels=(KITCHEN,))
 
 
 def _kept(out: Path, level: Level, seed: int, setting: Setting, say: Callable[[str], None]) -> dict[str, Any]:

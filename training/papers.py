@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ..envs.errors import unknown
 from .attempts import DIFFERENCES
 from .bandits import NUMBERS
-from .claims import PAPERS, Arm, Effect, Paper
+from .claims import OWN, PAPERS, Arm, Effect, Paper
 from .evaluate import pooled_mean, pooled_share
 from .methods import METHODS
 from .report import intervals
@@ -21,34 +23,34 @@ from .train import configure, train
 def reproduce(
     name: str, seeds: Sequence[int], out: Path, *, quick: bool = False, say: Callable[[str], None] = print
 ) -> dict[str, Any]:
-    """Run every arm of a paper with every seed and return claim, rows and whether the effects hold.
+    """Run what a paper's comparison needs and return claim, rows and whether the effects hold.
 
-    A run that lies in `out` already is not run again, so a reproduction that was cut off goes on. Arms that begin as the
-    main arm does take its rounds over, so that one runs first. Numbers are pooled over the seeds' test episodes;
-    `by_seed` has each seed's own. Written are NAME.json, NAME.md with the table and NAME.svg with its first column.
+    What lies in `out` already is not run again, so a reproduction that was cut off goes on. Written are NAME.json,
+    NAME.md with the table and NAME.svg with its first column.
     """
-    if name in ("read", "read-overcooked"):
-        from .paper_read import reproduce as read
+    if name in PAPERS:
+        row = compare(name, seeds, out, quick=quick, say=say)
+    elif name in OWN:
+        module, function = OWN[name].split(":")
+        row = getattr(import_module(f".{module}", __package__), function)(seeds, out, quick=quick, say=say)
+    else:
+        raise unknown("paper", name, [*PAPERS, *OWN])
+    command = f"agentgym paper {name} --seeds {','.join(map(str, seeds))}{' --quick' * quick}"
+    row = {
+        "paper": name, "command": command, "date": time.strftime("%Y-%m-%d"), "seeds": list(seeds), "quick": quick,
+    } | row  # fmt: skip
+    store(row, out)
+    return row
 
-        return read(name, seeds, out, quick=quick, say=say)
-    if name == "diff":
-        from .paper_diff import reproduce as diff
 
-        return diff(seeds, out, quick=quick, say=say)
-    if name == "critics":
-        from .paper_critics import reproduce as critics
+def compare(
+    name: str, seeds: Sequence[int], out: Path, *, quick: bool = False, say: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """Run every arm of a paper with every seed.
 
-        return critics(seeds, out, quick=quick, say=say)
-    if name == "dpt":
-        from .paper_dpt import reproduce as dpt
-
-        return dpt(seeds, out, quick=quick, say=say)
-    if name == "evolve":
-        from .paper_evolve import reproduce as evolve
-
-        return evolve(seeds, out, quick=quick, say=say)
-    if name not in PAPERS:
-        raise unknown("paper", name, [*PAPERS, "diff", "read", "read-overcooked", "critics", "dpt", "evolve"])
+    Arms that begin as the main arm does take its rounds over, so that one runs first. Numbers are pooled over the seeds'
+    test episodes; `by_seed` has each seed's own.
+    """
     paper = PAPERS[name]
     first = [_run(name, paper, paper.main, seed, out, quick, say) for seed in seeds]
     rows = []
@@ -59,19 +61,15 @@ def reproduce(
         ]
         rows.append(_row(label, arm, paper.columns, runs))
     effects = [_effect(e, rows, paper.columns[0]) for e in paper.effects]
-    row: dict[str, Any] = {
-        "paper": name, "claim": paper.claim, "split": "test", "quick": quick, "rows": rows,
+    return {
+        "claim": paper.claim, "split": "test", "measure": paper.columns[0], "rows": rows, "effects": effects,
         "gain": effects[0]["gain"], "holds": all(e["holds"] for e in effects),
     }  # fmt: skip
-    if len(effects) > 1:
-        row |= {"measure": paper.columns[0], "effects": effects}
-    store(row, out)
-    return row
 
 
 def store(row: dict[str, Any], out: Path) -> None:
     """Write a reproduction as JSON, as a table and as a figure of its first column."""
-    name, front = row["paper"], row.get("measure", "success")
+    name, front = row["paper"], row["measure"]
     save_json(out / f"{name}.json", row)
     save_text(out / f"{name}.md", table(row))
     shown = [(r["name"], r["mean"], *r["ci95"]) for r in row["rows"]]
@@ -81,7 +79,7 @@ def store(row: dict[str, Any], out: Path) -> None:
 
 def table(row: dict[str, Any]) -> str:
     """Return a reproduction's rows as Markdown, shares in per cent, differences in points, numbers as they are."""
-    front = row.get("measure", "success")
+    front = row["measure"]
     also = list(row["rows"][0].get("also", {}))
 
     def cell(column: str, r: dict[str, Any]) -> str:

@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
+from ..training.claims import OWN, PAPERS
 from .terminal import Json, app, emit, number, say, share, table
 
 
 @app.command()
 def paper(
-    name: Annotated[
-        str, typer.Argument(help="leap, digiq, rise, score, oreo, diff, read, read-overcooked, critics, evolve, dpt")
-    ],
+    name: Annotated[str, typer.Argument(help=", ".join([*PAPERS, *OWN]))],
     seeds: Annotated[str, typer.Option(help="seeds, by commas")] = "0,1,2",
     out: Annotated[Path, typer.Option(help="where the runs lie; what is there is not run again")] = Path("runs/paper"),
     quick: bool = False,
@@ -28,7 +27,7 @@ def paper(
         emit(row)
         return
     also = list(row["rows"][0].get("also", {}))
-    front = row.get("measure", "success")
+    front = row["measure"]
     table(f"{name}: {row['claim']}", ["what", "n", "seeds", f"{front} [95 %]", *also, "steps", "queries"], [
         [r["name"], str(r["n"]), str(r["seeds"]), number(r) if front == "regret" else share(r), *(share(r["also"][c]) for c in also), f"{r['steps']:.1f}",
          f"{r['queries']:.1f}" if "queries" in r else ""] for r in row["rows"]

@@ -58,7 +58,7 @@ def test_a_paper_runs_its_arms_once_and_pools_them_over_the_seeds(toy: None, tmp
     assert lines[2].startswith(f"| RISE | 8 | 2 | {100 * row['gain']:+.1f} [")
     assert (tmp_path / "toy.svg").read_text().count("<circle") == 4
     said.clear()
-    assert reproduce("toy", [0, 1], tmp_path, say=said.append) == row and said == []
+    assert reproduce("toy", [0, 1], tmp_path, say=said.append)["rows"] == row["rows"] and said == []
 
 
 def test_means_of_runs_pool_as_independent_ones() -> None:
