@@ -25,7 +25,7 @@ WORLDS: dict[str, dict[str, str]] = {
     "textworld": {"bc.demonstrations": "60", "env.max_steps": "30"},
     "device": {"bc.demonstrations": "150", "env.level": "L0,L1", "env.max_steps": "12"},
 }
-MEMORIES = ("full", "window:4", "summary:4", "diff:u0", "diff:forward", "diff:cells", "diff:forward,show=yes")
+MEMORIES = ("full", "window:4", "summary:4", "diff:forward", "diff:forward,show=yes")
 BUDGET = 1024
 SETTINGS = {"bc.epochs": "3", "eval.valid": "0", "eval.test": "60"}
 QUICK = {"bc.demonstrations": "12", "bc.epochs": "1", "eval.test": "6", "env.max_steps": "15"}
@@ -42,8 +42,9 @@ def reproduce(
     the worlds, lies above that of `full` with intervals apart. Quick: two memories, a handful of episodes; the numbers
     mean nothing.
 
-    `notes` is not among them: notes are the agent's own lines, which a policy that chooses among commands does not
-    write, so that it would be `full` with another word for what is forgotten.
+    Not among them: `notes`, the agent's own lines, which a policy that chooses among commands does not write, so that it
+    would be `full` with another word for what is forgotten; and the other codecs, whose lengths `agentgym bench memory`
+    compares.
     """
     memories = ("full", "diff:forward") if quick else MEMORIES
     count = Student.of("tiny").count
