@@ -224,10 +224,14 @@ class DiffMemory(FullMemory):
             lines = self._apply(lines, said.text)
             yield self._join(lines)
 
+    def _now(self) -> list[Segment]:
+        """Return the current observation as the view shows it behind the history, where it does."""
+        return [Segment("user", f"Now:\n{self._join(self._lines)}")] if self._show and self._steps else []
+
+    def _beside(self) -> int:
+        return total(self._now(), self._count)
+
     def view(self) -> Turn:
         """Return the history, with the whole current observation behind it where `show` asks for it."""
-        if not self._show or not self._steps:
-            return super().view()
-        now = Segment("user", f"Now:\n{self._join(self._lines)}")
-        kept = (*self._head, *(s for step in self._steps for s in step), now)
-        return self._turn(kept, self._tokens + total([now], self._count))
+        kept = (*self._head, *(s for step in self._steps for s in step), *self._now())
+        return self._turn(kept, self._tokens + self._beside())

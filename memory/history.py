@@ -62,8 +62,13 @@ class FullMemory:
         self._t += 1
         self._admissible = info.get("admissible")
         self._last, self._action = observation, action
-        if self._limits.budget is not None and self._tokens > self._limits.budget:
-            self._forget(int(self._limits.budget * self._limits.low))
+        beside = self._beside()
+        if self._limits.budget is not None and self._tokens + beside > self._limits.budget:
+            self._forget(int(self._limits.budget * self._limits.low) - beside)
+
+    def _beside(self) -> int:
+        """Return how many tokens a view shows besides what is kept."""
+        return 0
 
     def _say(self, observation: str) -> str:
         """Return how an observation is written down."""
@@ -189,8 +194,11 @@ def fit(segments: tuple[Segment, ...], budget: int, count: Counter) -> tuple[tup
         while low < high:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if rest + count(_cut(text, middle)) <= budget else (low, middle - 1)
-        parts[i] = Segment("user", _cut(text, low))
-        sizes[i] = count(parts[i].text)
+        shorter = _cut(text, low)
+        if count(shorter) >= sizes[i]:  # to say so takes more than it saves
+            continue
+        parts[i] = Segment("user", shorter)
+        sizes[i] = count(shorter)
         if sum(sizes) <= budget:
             return tuple(parts), sum(sizes)
     raise ValueError(f"budget={budget}: with every observation cut the view still takes {sum(sizes)} tokens; raise it")

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from agentgym.envs import Unknown
 from agentgym.memory import DiffMemory, FullMemory, Step, Trajectory, WindowMemory, count_words, make_memory
+from agentgym.memory.core import Segment
 from agentgym.memory.diff import CODECS, UNITS, decode, encode, operations, prose, sentences
+from agentgym.memory.history import fit
 from agentgym.memory.store import append, by_task, gather, read, read_shares, select, unique, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,6 +70,24 @@ def test_the_prefix_stays_for_long_stretches_under_a_budget() -> None:
         before = now
     assert 0 < breaks <= 300 * 7 / 100 + 1
     assert before[1].text.endswith("earlier actions are left out]")
+
+
+def test_a_screen_shown_beside_the_history_makes_it_forget_and_is_not_cut() -> None:
+    memory = make_memory("diff,show=yes,budget=100")
+    memory.begin("goal", "start", {})
+    for i in range(300):
+        memory.record(f"do {i}", f"saw the thing number {i}", {})
+        view = memory.view()
+        assert view.tokens == sum(count_words(s.text) for s in view.segments) <= 100
+        assert view.segments[-1].text == f"Now:\nsaw the thing number {i}" and "cut" not in view.text
+
+
+def test_what_is_shorter_than_the_mark_of_a_cut_is_left_as_it_is() -> None:
+    segments = (Segment("user", " ".join(["word"] * 40)), *(Segment("user", "saw it") for _ in range(30)))
+    kept, tokens = fit(segments, 80, count_words)
+    assert tokens == sum(count_words(s.text) for s in kept) <= 80 and kept[1:] == segments[1:]
+    with pytest.raises(ValueError, match="budget=60: with every observation cut"):
+        fit(segments, 60, count_words)
 
 
 def test_an_observation_longer_than_the_budget_is_cut_in_the_middle_and_says_so() -> None:
