@@ -20,7 +20,7 @@ VLLM = (
 OURS = "agentgym serve {model} --folders (a model of this size trains whole, and vLLM takes adapters alone)"
 PROBE = "You are in the middle of a room. Looking quickly around you, you see"
 TOLERANCE = 0.2
-"""Nats a token, of logits: kernels in bfloat16 differ by some hundredths."""
+"""Nats a token; kernels in bfloat16 differ by some hundredths."""
 
 
 class Served:
@@ -77,10 +77,10 @@ class Served:
     def _agree(self, name: str) -> None:
         """Raise where the server's log-probabilities are not the student's own.
 
-        Free replies need those of the distribution that they are drawn from, so they are tried at a temperature that
-        tells; a choice needs those of temperature 1 alone.
+        Free replies need those of the distribution that they are drawn from, so they are tried at a temperature at which
+        others would be far off; a choice needs those of temperature 1 alone.
         """
-        s, t = self.student, 0.5 if self.student.mode == "generate" else 1.0
+        s, t = self.student, 2.0 if self.student.mode == "generate" else 1.0
         prompt = list(s.renderer.reply(PROBE))
         reader = ServedPolicy(self.server, lambda: name, s.renderer, name=s.name, max_new_tokens=16)
         asked: dict[str, Any] = PLAIN | {
@@ -93,7 +93,7 @@ class Served:
         logits = s.model.eval()(read).logits[0, len(prompt) - 1 : -1].float().cpu()
         own = torch.log_softmax(logits / t, -1).gather(1, torch.tensor(ids)[:, None])[:, 0]
         gap = float((own - torch.tensor(theirs)).abs().mean())
-        if gap > TOLERANCE / t:
+        if gap > TOLERANCE:
             mode = ", and started with --logprobs-mode processed_logprobs" if t != 1 else ""
             raise ServerError(
                 f"{self.server.url}: its log-probabilities are {gap:.2f} nats a token from the student's own: it must "

@@ -169,10 +169,10 @@ def _train(
         student = Student.of(config["model"], mode=config["mode"])
     else:
         config = configure(env, method, model, memory, seed, settings, quick)
-        student = Student.of(model, mode=config["mode"])  # a model that is not there leaves no directory behind
         if server is not None:
-            Server(server).models()  # nor does a server
+            Server(server, attempts=1).models()
             config["server"] = server
+        student = Student.of(model, mode=config["mode"])  # a model that is not there leaves no directory behind
         run = RunDir.create(Path(out) if out is not None else default_path(env, method), config)
     made: Method = METHODS[config["method"]](**config["hyper"])
     say(f"run {run.path}: {config['method']} on {config['env']}, model {config['model']}, seed {config['seed']}")
