@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .cache import SlotCache
-from .policy import common, draw
+from .models import Loaded
+from .policy import Policy, _Row, common, draw, tree
+from .render import Renderer
 
 TAKEN = {
     "model", "prompt", "max_tokens", "temperature", "seed", "logprobs", "logprob_token_ids", "stop_token_ids",
@@ -28,36 +29,38 @@ NEUTRAL = {
 class _Reader:
     """What a model says next, after ids of which the beginning mostly lies in its cache."""
 
-    def __init__(self, model: Any) -> None:
-        weight = next(model.parameters())
-        self.model, self._ids = model.eval(), list[int]()
-        self._cache = SlotCache(model.config, dtype=weight.dtype, device=weight.device)
+    def __init__(self, model: Any, renderer: Renderer) -> None:
+        self.model, self._row = model.eval(), _Row(0)
+        self._policy = Policy(model, renderer, name="reader")
 
     @torch.inference_mode()
-    def next(self, ids: Sequence[int]) -> Tensor:
-        """Return the logits after some ids, shape (V,), float32."""
-        same = min(common(self._ids, ids), len(ids) - 1)
-        positions, mask = self._cache.plan([0], [same], len(ids) - same)
-        new = torch.tensor([ids[same:]], device=self.model.device)
-        read = self.model(
-            input_ids=new, position_ids=positions, attention_mask=mask, past_key_values=self._cache, logits_to_keep=1
-        )
-        self._ids = list(ids)
-        return read.logits[0, -1].float().cpu()  # type: ignore[no-any-return]
+    def next(self, prompts: Sequence[Sequence[int]]) -> Tensor:
+        """Return the logits after each of n prompts, shape (n, V), float32; what they share is read once."""
+        shared = min(common(prompts[0], p) for p in prompts)
+        if not shared:
+            return torch.cat([self.next([p]) for p in prompts])
+        head, rests = list(prompts[0][:shared]), [tuple(p[shared:]) for p in prompts]
+        below = tree([(*r, 0) for r in rests], 0)
+        place = {tuple(below.path(n)): n for n in range(len(below.ids) + 1)}
+        same = min(common(self._row.ids, head), shared - 1)
+        self._row.ids = self._row.ids[:same]
+        [logits] = self._policy._read([self._row], [head[same:]], [below])
+        return logits[[place[r] for r in rests]]
 
 
 class Completions:
     """A model and what it has been trained to since, each under its name.
 
     A token's log-probability is that under the distribution it was drawn from (what vLLM calls processed), at
-    temperature 0 that of temperature 1. The same request with the same seed gets the same answer.
+    temperature 0 that of temperature 1. The same request with the same seed gets the same ids.
 
     folders: whether clients may bring weights, as a folder of adapters or of a whole model.
     """
 
-    def __init__(self, name: str, model: Any, tokenizer: Any, *, folders: bool = False) -> None:
-        self.name, self.tokenizer, self.folders = name, tokenizer, folders
-        self._readers = {name: _Reader(model)}
+    def __init__(self, name: str, loaded: Loaded, *, folders: bool = False) -> None:
+        self.name, self.tokenizer, self.folders = name, loaded.tokenizer, folders
+        self._renderer = loaded.renderer
+        self._readers = {name: _Reader(loaded.model, loaded.renderer)}
 
     @property
     def names(self) -> list[str]:
@@ -86,7 +89,7 @@ class Completions:
             model = type(own).from_pretrained(path, dtype=own.dtype).to(own.device)
         else:
             raise ValueError(f"lora_path={str(path)!r}: no adapter_config.json or model.safetensors in it")
-        self._readers[name] = _Reader(model)
+        self._readers[name] = _Reader(model, self._renderer)
         return f"Success: LoRA adapter '{name}' added successfully."
 
     def unload(self, asked: dict[str, Any]) -> str:
@@ -116,7 +119,10 @@ class Completions:
         longest = int(reader.model.config.max_position_embeddings)
         if any(len(p) >= longest for p in prompts):
             raise ValueError(f"a prompt of {max(map(len, prompts))} tokens: the model reads {longest}")
-        choices = [self._choice(reader, p, asked, min(most, longest - len(p))) for p in prompts]
+        choices = [
+            self._choice(reader, p, first, asked, min(most, longest - len(p)))
+            for p, first in zip(prompts, reader.next(prompts), strict=True)
+        ]
         read, wrote = sum(map(len, prompts)), sum(n for _, n in choices)
         return {
             "model": name, "choices": [{"index": i, **row} for i, (row, _) in enumerate(choices)],
@@ -147,9 +153,9 @@ class Completions:
         return out
 
     def _choice(
-        self, reader: _Reader, prompt: list[int], asked: dict[str, Any], most: int
+        self, reader: _Reader, prompt: list[int], first: Tensor, asked: dict[str, Any], most: int
     ) -> tuple[dict[str, Any], int]:
-        """Continue one prompt; return the choice and how many ids were drawn."""
+        """Continue a prompt, after which the logits are `first`; return the choice and how many ids were drawn."""
         temperature = float(1.0 if asked.get("temperature") is None else asked["temperature"])
         rng = np.random.default_rng(asked.get("seed"))
         stops = set(asked.get("stop_token_ids") or ())
@@ -159,7 +165,7 @@ class Completions:
         logps: list[float] = []
         tops: list[dict[int, float]] = []
         while len(ids) < most and not (ids and ids[-1] in stops):
-            logits = reader.next([*prompt, *ids])
+            logits = reader.next([[*prompt, *ids]])[0] if ids else first
             token, logp = draw(logits, temperature, rng)
             tops.append(self._listed(torch.log_softmax(logits / (temperature or 1.0), -1), asked) | {token: logp})
             ids.append(token)

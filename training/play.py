@@ -162,7 +162,7 @@ def hosted(name: str, folders: bool = False) -> tuple[LocalChat | None, Completi
     else:
         loaded = load(name)
     chat = LocalChat.wrap(loaded) if isinstance(loaded.renderer, ChatRenderer) else None
-    return chat, Completions(name, loaded.model, loaded.tokenizer, folders=folders)
+    return chat, Completions(name, loaded, folders=folders)
 
 
 def _is_trained(name: str) -> bool:

@@ -48,7 +48,7 @@ class Served:
         name = self._label + digest(self.student.model)
         held = self.server.models()
         if name not in held:
-            self.folder.mkdir(exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._load(name, save_folder(self.folder / name, self.student.save))
         for old in held:
             if old.startswith(self._label) and old != name:
@@ -60,9 +60,8 @@ class Served:
 
     def _load(self, name: str, folder: Path) -> None:
         s = self.student
-        start = (
-            VLLM.format(model=s.name, rank=s.model.peft_config["default"].r) if s.adapted else OURS.format(model=s.name)
-        )
+        rank = s.model.peft_config["default"].r if s.adapted else 0
+        start = (VLLM if s.adapted else OURS).format(model=s.model.config.name_or_path or s.name, rank=rank)
         try:
             self.server.load(name, folder)
         except ServerError as error:

@@ -41,8 +41,7 @@ def running(made: ThreadingHTTPServer) -> Iterator[str]:
 
 @contextmanager
 def hosting(model: Path | str) -> Iterator[str]:
-    loaded = load(str(model))
-    with running(server(None, "tiny", port=0, completions=Completions("tiny", loaded.model, loaded.tokenizer))) as at:
+    with running(server(None, "tiny", port=0, completions=Completions("tiny", load(str(model))))) as at:
         yield at
 
 
