@@ -137,19 +137,25 @@ class Completions:
                 legal = " or ".join(map(str, NEUTRAL[key])) if key in NEUTRAL else f"one of {', '.join(sorted(TAKEN))}"
                 raise ValueError(f"{key}={value!r}: this server takes {legal}")
         for key, least in (("temperature", 0), ("max_tokens", 1), ("seed", 0), ("logprobs", 0)):
-            value = asked.get(key)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < least):
+            value, kinds = asked.get(key), (int, float) if key == "temperature" else (int,)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or value < least):
                 raise ValueError(f"{key}={value!r}: needs a number of at least {least}")
+        for key in ("logprob_token_ids", "stop_token_ids"):
+            if not self._are_ids(asked.get(key) or []):
+                raise ValueError(f"{key}: needs a list of ids below {len(self.tokenizer)}")
         if asked.get("logprob_token_ids") and asked.get("logprobs") is None:
             raise ValueError("logprob_token_ids needs `logprobs`")
+
+    def _are_ids(self, ids: Any) -> bool:
+        size = len(self.tokenizer)
+        return isinstance(ids, list) and all(isinstance(x, int) and 0 <= x < size for x in ids)
 
     def _prompts(self, prompt: Any) -> list[list[int]]:
         rows = prompt if isinstance(prompt, list) and not all(isinstance(x, int) for x in prompt) else [prompt]
         out = [self.tokenizer.encode(r, add_special_tokens=False) if isinstance(r, str) else r for r in rows]
-        size = len(self.tokenizer)
-        for ids in out:
-            if not isinstance(ids, list) or not ids or not all(isinstance(x, int) and 0 <= x < size for x in ids):
-                raise ValueError(f"prompt: needs a text or ids below {size}, or a list of such, none of them empty")
+        if not out or not all(ids and self._are_ids(ids) for ids in out):
+            size = len(self.tokenizer)
+            raise ValueError(f"prompt: needs a text or ids below {size}, or a list of such, none of them empty")
         return out
 
     def _choice(

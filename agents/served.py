@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import time
@@ -92,7 +93,7 @@ class Server:
             except urllib.error.HTTPError as error:
                 fault = f"{error.code} {_message(error.read().decode(errors='replace'))}"
                 final = error.code not in (429, 502, 503, 504)
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 reason = error.reason if isinstance(error, urllib.error.URLError) else error
                 final = isinstance(reason, TimeoutError)
                 fault = f"no answer within {self.timeout_s:g} s" if final else f"no connection ({reason})"

@@ -215,6 +215,8 @@ def test_a_slow_server_and_none_at_all_are_said_and_a_passing_fault_is_tried_aga
         ("completions", {"prompt": "look", "top_p": 0.5}, 400, "top_p=0.5: this server takes 1"),
         ("completions", {"prompt": "look", "stop": ["x"]}, 400, "stop="),
         ("completions", {"prompt": "look", "temperature": "hot"}, 400, "temperature='hot': needs a number"),
+        ("completions", {"prompt": "look", "seed": 0.5}, 400, "seed=0.5: needs a number"),
+        ("completions", {"prompt": "look", "logprobs": 1, "logprob_token_ids": [-1]}, 400, "logprob_token_ids: needs"),
         ("completions", {"prompt": [5] * 5000}, 400, "a prompt of 5000 tokens: the model reads 4096"),
         ("load_lora_adapter", {"lora_name": "a", "lora_path": "/"}, 403, "--folders"),
         ("unload_lora_adapter", {"lora_name": "tiny"}, 404, "has none"),
