@@ -46,16 +46,16 @@ class Served:
     def publish(self) -> str:
         """Return the name by which the server has the student's weights of now; bring them there if it has not."""
         name = self._label + digest(self.student.model)
-        held = self.server.models()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        folder, held = save_folder(self.folder / name, self.student.save), self.server.models()
         if name not in held:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._load(name, save_folder(self.folder / name, self.student.save))
+            self._load(name, folder)
         for old in held:
             if old.startswith(self._label) and old != name:
                 self.server.unload(old)
-        for folder in self.folder.glob(f"{self._label}*"):
-            if folder.name != name:
-                shutil.rmtree(folder)
+        for other in self.folder.glob(f"{self._label}*"):
+            if other.name != name:  # not before it is unloaded: vLLM reads it again, or dies, where it was swapped out
+                shutil.rmtree(other)
         return name
 
     def _load(self, name: str, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -172,3 +173,48 @@ def test_a_server_of_another_model_is_found_out_though_it_takes_the_weights(smal
     shake(student, 0.2)
     with hosting(of(small_tiny, Deaf)) as url, pytest.raises(ServerError, match="must serve the model that is trained"):
         Served(Server(url), student, tmp_path).publish()
+
+
+@pytest.mark.skipif("AGENTGYM_VLLM" not in os.environ, reason="AGENTGYM_VLLM names no server of smollm2")
+@pytest.mark.parametrize(("mode", "temperature"), [("choose", 1.0), ("generate", 0.0), ("generate", 0.7)])
+def test_a_real_vllm_takes_the_adapters_and_keeps_ids_and_log_probabilities(
+    tmp_path: Path, mode: Any, temperature: float
+) -> None:
+    student, remote = Student.of("smollm2", mode=mode), Server(os.environ["AGENTGYM_VLLM"])
+    tasks = make("bandit").tasks("train")[:2]
+
+    def pull() -> list[Trajectory]:
+        agent = student.policy(temperature)
+        agent.max_new_tokens = 12
+        make_env = lambda: make("bandit", horizon=3)
+        return rollout(make_env, agent, memory_maker("full"), tasks, env_id="bandit", seed=5)
+
+    student.served = Served(remote, student, tmp_path)
+    first = student.served.publish()
+    shake(student, 0.02)
+    try:
+        there = pull()
+        [name] = [n for n in remote.models() if n.startswith(first.rpartition("-")[0])]
+        assert name != first
+    finally:
+        remote.unload(student.served.publish())
+    student.served, gaps = None, list[float]()
+    for t in there:
+        read: list[int] = []
+        for s in t.steps:
+            read = list(s.context_ids) if s.fresh else read + list(s.context_ids)
+            ids = [*s.token_ids, *([student.renderer.stop] if mode == "generate" and len(s.token_ids) < 12 else [])]
+            with torch.no_grad():
+                logits = student.model(torch.tensor([[*read, *ids]])).logits[0, len(read) - 1 : -1].float()
+            logp = torch.log_softmax(logits / (temperature or 1), -1).gather(1, torch.tensor(ids)[:, None])
+            gaps.append(abs(float(logp.sum()) - float(s.logprob or 0)) / len(ids))
+            read += s.token_ids
+    if mode == "choose":
+        here = pull()
+        assert [t.actions for t in there] == [t.actions for t in here]
+        pairs = [(a, b) for t, u in zip(there, here, strict=True) for a, b in zip(t.steps, u.steps, strict=True)]
+        gaps = [abs(float(a.logprob or 0) - float(b.logprob or 0)) for a, b in pairs]
+    print(
+        f"{mode}, temperature {temperature}: {len(gaps)} replies, gap {sum(gaps) / len(gaps):.4f}, at most {max(gaps):.4f}"
+    )
+    assert sum(gaps) / len(gaps) < 0.05
