@@ -51,6 +51,10 @@ class _Tree:
     owner: Tensor
     replies: int
 
+    def path(self, node: int) -> list[int]:
+        """Return the ids from the root, node 0, to a node."""
+        return [self.ids[j] for j in self.seen[node - 1].nonzero().flatten().tolist()] if node else []
+
 
 def tree(replies: Sequence[tuple[int, ...]], stop: int) -> _Tree:
     """Return the trie of some replies; where one is the beginning of another, its `stop` counts as an edge too."""
@@ -155,7 +159,7 @@ class Policy:
         rows = [self._row(t.episode) for t in turns]
         news: list[list[int]] = []
         for row, prompt in zip(rows, prompts, strict=True):
-            same = min(_common(row.ids, prompt), len(prompt) - 1)
+            same = min(common(row.ids, prompt), len(prompt) - 1)
             news.append(prompt[same:])
             row.ids = row.ids[:same]
         rngs = [np.random.default_rng([self._seed, t.episode % 2**32, t.t]) for t in turns]
@@ -242,14 +246,18 @@ class Policy:
                 raise ValueError("mode 'choose' needs admissible actions, this world lists none: use mode 'generate'")
         trees = [self._trees(t.admissible) for t in turns]
         out: list[_Reply] = []
-        for turn, t, logits, rng in zip(turns, trees, self._read(rows, news, trees), rngs, strict=True):
-            logp = logits[t.nodes, t.tokens] - torch.logsumexp(logits, -1)[t.nodes]
+        for turn, t, logp, rng in zip(turns, trees, self._edges(rows, news, trees), rngs, strict=True):
             scores = torch.zeros(t.replies).index_add_(0, t.owner, logp)
-            index, chosen = self._draw(scores, rng)
+            index, chosen = draw(scores, self.temperature, rng)
             share = torch.log_softmax(scores, -1).tolist()
             candidates = tuple(Candidate(a, p) for a, p in zip(turn.admissible or (), share, strict=True))
             out.append((self.renderer.reply(candidates[index].action), chosen, 1, candidates))
         return out
+
+    def _edges(self, rows: Sequence[_Row], news: Sequence[Sequence[int]], trees: Sequence[_Tree]) -> list[Tensor]:
+        """Return the log-probability of every edge of each row's tree."""
+        read = zip(trees, self._read(rows, news, trees), strict=True)
+        return [logits[t.nodes, t.tokens] - torch.logsumexp(logits, -1)[t.nodes] for t, logits in read]
 
     def _generate(
         self, rows: Sequence[_Row], news: Sequence[Sequence[int]], rngs: Sequence[np.random.Generator]
@@ -261,7 +269,7 @@ class Policy:
         for _ in range(self.max_new_tokens):
             kept = []
             for k, i in enumerate(live):
-                token, logp = self._draw(logits[k][0], rngs[i])
+                token, logp = draw(logits[k][0], self.temperature, rngs[i])
                 logps[i] += logp
                 if token != self.renderer.stop:
                     ids[i].append(token)
@@ -272,14 +280,18 @@ class Policy:
             logits = self._read([rows[i] for i in live], [[ids[i][-1]] for i in live])
         return [(tuple(t), p, max(1, len(t)), ()) for t, p in zip(ids, logps, strict=True)]
 
-    def _draw(self, logits: Tensor, rng: np.random.Generator) -> tuple[int, float]:
-        """Draw an index and its log-probability; greedy at temperature 0 (log p at temperature 1)."""
-        logp = torch.log_softmax(logits / self.temperature if self.temperature else logits, -1)
-        if not self.temperature:
-            index = int(logp.argmax())
-        else:
-            index = int(np.searchsorted(np.cumsum(logp.double().exp().numpy()), rng.random()).clip(0, len(logp) - 1))
-        return index, float(logp[index])
+
+def draw(logits: Tensor, temperature: float, rng: np.random.Generator) -> tuple[int, float]:
+    """Draw an index and its log-probability; greedy at temperature 0 (log p at temperature 1).
+
+    logits: (n,), unnormalised.
+    """
+    logp = torch.log_softmax(logits / temperature if temperature else logits, -1)
+    if not temperature:
+        index = int(logp.argmax())
+    else:
+        index = int(np.searchsorted(np.cumsum(logp.double().exp().numpy()), rng.random()).clip(0, len(logp) - 1))
+    return index, float(logp[index])
 
 
 def parse(reply: str) -> tuple[str | None, str]:
@@ -312,7 +324,7 @@ def alike(sizes: Sequence[int], waste: float = 0.3, least: int = 4) -> list[list
     return groups
 
 
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
+def common(a: Sequence[int], b: Sequence[int]) -> int:
     """Return the length of the common prefix."""
     n = min(len(a), len(b))
     for i in range(n):

@@ -1,4 +1,4 @@
-"""A chat model behind the OpenAI protocol, on this machine: POST /v1/chat/completions, GET /v1/models."""
+"""A local model behind the OpenAI protocol: /v1/chat/completions in words, /v1/completions in token ids, /v1/models."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from .complete import Completions
 
 _LANGCHAIN = {"user": "human", "assistant": "ai", "system": "system", "developer": "system"}
 MOST_BYTES = 8 << 20
@@ -24,20 +26,25 @@ class _Fault(Exception):
 class _Server(ThreadingHTTPServer):
     """The chat model, its name, and the lock that lets one question in at a time."""
 
-    def __init__(self, address: tuple[str, int], chat: Any, name: str) -> None:
+    request_queue_size = 1024
+
+    def __init__(self, address: tuple[str, int], chat: Any, name: str, completions: Completions | None) -> None:
         super().__init__(address, _Handler)
-        self.chat, self.name = chat, name
+        self.chat, self.name, self.completions = chat, name, completions
         self.lock = threading.Lock()
         self.born = int(time.time())
 
 
-def server(chat: Any, name: str, host: str = "127.0.0.1", port: int = 8000) -> ThreadingHTTPServer:
+def server(
+    chat: Any, name: str, host: str = "127.0.0.1", port: int = 8000, completions: Completions | None = None
+) -> ThreadingHTTPServer:
     """Return a server that answers by a langchain-core chat model; `serve_forever()` starts it, port 0 takes any.
 
     One question is answered at a time, since the model is one. temperature, max_tokens, seed and stop are handed on;
-    `stream` sends the whole answer as one piece.
+    `stream` sends the whole answer as one piece. chat: None for a model without a chat template. completions: answers
+    /v1/completions, and takes weights by vLLM's /v1/load_lora_adapter and /v1/unload_lora_adapter.
     """
-    return _Server((host, port), chat, name)
+    return _Server((host, port), chat, name, completions)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -49,31 +56,61 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
 
-    def _send(self, status: int, row: dict[str, Any]) -> None:
-        body = json.dumps(row).encode()
+    def _send(self, status: int, said: dict[str, Any] | str) -> None:
+        body = (said if isinstance(said, str) else json.dumps(said)).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "text/plain" if isinstance(said, str) else "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
+    def _paths(self) -> list[str]:
+        paths = ["/v1/models"] + ["/v1/chat/completions"] * (self.server.chat is not None)
+        weights = ["/v1/load_lora_adapter", "/v1/unload_lora_adapter"]
+        return paths + ["/v1/completions", *weights] * (self.server.completions is not None)
+
+    def _unknown(self) -> _Fault:
+        return _Fault(404, f"{self.path}: the paths are {', '.join(self._paths())}")
+
     def do_GET(self) -> None:
-        """List the one model."""
+        """List what answers, by name."""
         if self.path.rstrip("/") != "/v1/models":
-            return self._fail(_Fault(404, f"{self.path}: the paths are /v1/models and /v1/chat/completions"))
-        row = {"id": self.server.name, "object": "model", "created": self.server.born, "owned_by": "agentgym"}
-        self._send(200, {"object": "list", "data": [row]})
+            return self._fail(self._unknown())
+        with self.server.lock:
+            names = [self.server.name] if self.server.completions is None else self.server.completions.names
+        card = {"object": "model", "created": self.server.born, "owned_by": "agentgym"}
+        self._send(200, {"object": "list", "data": [{"id": name, **card} for name in names]})
 
     def do_POST(self) -> None:
-        """Answer a conversation."""
+        """Answer a conversation, continue token ids, or take weights."""
         try:
             asked = self._read()
+            path = self.path.rstrip("/").removeprefix("/v1/")
+            if path == "chat/completions":
+                return self._converse(asked)
+            done = self.server.completions
+            assert done is not None
             with self.server.lock:
-                answer = self.server.chat.invoke(_messages(asked), **_settings(asked))
+                if path == "completions":
+                    head = {"id": f"cmpl-{uuid.uuid4().hex}", "object": "text_completion", "created": int(time.time())}
+                    return self._send(200, head | done.answer(asked))
+                said = done.load(asked) if path == "load_lora_adapter" else done.unload(asked)
         except _Fault as fault:
             return self._fail(fault)
-        except ValueError as error:
-            return self._fail(_Fault(400, str(error)))
+        except KeyError as error:
+            return self._fail(_Fault(404, str(error.args[0])))
+        except (ValueError, OSError, RuntimeError) as error:
+            status = 403 if isinstance(error, PermissionError) else 500 if isinstance(error, RuntimeError) else 400
+            return self._fail(_Fault(status, str(error)))
+        self._send(200, said)
+
+    def _converse(self, asked: dict[str, Any]) -> None:
+        if not isinstance(asked.get("messages"), list) or not asked["messages"]:
+            raise _Fault(400, "the body needs `messages`, a list of {role, content}")
+        if asked.get("model") not in (None, self.server.name):
+            raise _Fault(404, f"model {asked['model']!r}: this server has {self.server.name!r}")
+        with self.server.lock:
+            answer = self.server.chat.invoke(_messages(asked), **_settings(asked))
         self._answer(asked, answer)
 
     def _read(self) -> dict[str, Any]:
@@ -82,16 +119,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             raise _Fault(413, f"{size} bytes: the most is {MOST_BYTES}")
         body = self.rfile.read(size)
-        if self.path.rstrip("/") != "/v1/chat/completions":
-            raise _Fault(404, f"{self.path}: the paths are /v1/models and /v1/chat/completions")
+        if self.path.rstrip("/") not in self._paths()[1:]:
+            raise self._unknown()
         try:
             row = json.loads(body)
         except ValueError as error:
             raise _Fault(400, f"the body is no JSON: {error}") from None
-        if not isinstance(row, dict) or not isinstance(row.get("messages"), list) or not row["messages"]:
-            raise _Fault(400, "the body needs `messages`, a list of {role, content}")
-        if row.get("model") not in (None, self.server.name):
-            raise _Fault(404, f"model {row['model']!r}: this server has {self.server.name!r}")
+        if not isinstance(row, dict):
+            raise _Fault(400, f"the body is a JSON {type(row).__name__}, not an object")
         return row
 
     def _fail(self, fault: _Fault) -> None:

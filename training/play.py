@@ -29,6 +29,7 @@ from .run import RunDir
 from .settings import typed
 
 if TYPE_CHECKING:
+    from ..agents.complete import Completions
     from ..agents.local import LocalChat
     from ..agents.rerank import RerankAgent
     from ..agents.search import SearchAgent
@@ -142,6 +143,31 @@ def local_chat(name: str, temperature: float = 0.0) -> LocalChat:
     trained = student(name)
     trained.loaded.model = trained.model
     return LocalChat.wrap(trained.loaded, temperature=temperature)
+
+
+def hosted(name: str, folders: bool = False) -> tuple[LocalChat | None, Completions]:
+    """Return what answers for a model, as it is or as a run has trained it, in words and in token ids.
+
+    None in words, where the model has no chat template. folders: whether clients may bring weights.
+    """
+    from ..agents.complete import Completions
+    from ..agents.local import LocalChat
+    from ..agents.models import load
+    from ..agents.render import ChatRenderer
+
+    if _is_trained(name):
+        trained = student(name)
+        loaded = trained.loaded
+        loaded.model = trained.model
+    else:
+        loaded = load(name)
+    chat = LocalChat.wrap(loaded) if isinstance(loaded.renderer, ChatRenderer) else None
+    return chat, Completions(name, loaded, folders=folders)
+
+
+def _is_trained(name: str) -> bool:
+    run = (Path(name) / "config.json").is_file() and (Path(name) / "checkpoints").is_dir()
+    return run or (Path(name) / "student.json").is_file()
 
 
 def _chat(name: str, temperature: float) -> Any:

@@ -77,18 +77,7 @@ class RunDir:
 
     def checkpoint(self, k: int, save: Callable[[Path], None]) -> Path:
         """Return iteration k's checkpoint folder, made whole by `save` if it is not there."""
-        final = self.part("checkpoints", f"{k:02d}")
-        if not final.is_dir():
-            draft = final.with_name(final.name + ".part")
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir(parents=True)
-            save(draft)
-            for file in draft.rglob("*"):
-                if file.is_file():
-                    with file.open("rb") as handle:
-                        os.fsync(handle.fileno())
-            os.replace(draft, final)
-        return final
+        return save_folder(self.part("checkpoints", f"{k:02d}"), save)
 
     def iteration(self, k: int) -> dict[str, Any] | None:
         """Return what iteration k came to, None while it is not over."""
@@ -166,6 +155,21 @@ def save_text(path: Path, text: str) -> None:
     os.replace(draft, path)
 
 
+def save_folder(final: Path, save: Callable[[Path], None]) -> Path:
+    """Return a folder, made whole by `save` if it is not there."""
+    if not final.is_dir():
+        draft = final.with_name(final.name + ".part")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        save(draft)
+        for file in draft.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as handle:
+                    os.fsync(handle.fileno())
+        os.replace(draft, final)
+    return final
+
+
 def save_json(path: Path, row: Any) -> None:
     """Write JSON atomically."""
     save_text(path, json.dumps(row, indent=1) + "\n")
@@ -188,4 +192,4 @@ def default_path(env: str, method: str) -> Path:
     return Path("runs") / f"{name}-{method}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-__all__ = ["RunDir", "default_path", "save_json", "save_text", "versions"]
+__all__ = ["RunDir", "default_path", "save_folder", "save_json", "save_text", "versions"]

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from ..agents.render import Renderer
 from . import processes, update
 from .limits import memory_for
 from .sequences import Example
+
+if TYPE_CHECKING:
+    from .served import Served
 
 PAIRS = 8  # of a DPO step
 LORA = {"r": 16, "lora_alpha": 32, "lora_dropout": 0.0, "target_modules": "all-linear"}
@@ -65,6 +68,7 @@ class Student:
         self.max_tokens = min(int(self.model.config.max_position_embeddings), 4096)
         self.pass_tokens: int | None = None
         self.on_step: Callable[[dict[str, float]], None] | None = None
+        self.served: Served | None = None
         if self.adapted:
             from peft import LoraConfig, get_peft_model
 
@@ -90,7 +94,9 @@ class Student:
         return cls.of(row["model"], checkpoint, mode=row["mode"])
 
     def policy(self, temperature: float = 0.0) -> Policy:
-        """Return the model as an agent."""
+        """Return the model as an agent, whose tokens a server generates where the student is `served`."""
+        if self.served is not None:
+            return self.served.policy(temperature)
         return Policy(self.model, self.renderer, name=self.name, mode=self.mode, temperature=temperature)
 
     def fit(

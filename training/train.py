@@ -11,6 +11,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from ..agents.served import Server
 from ..envs import make, make_single, make_team, options
 from ..envs.core import SPLITS, TextEnv
 from ..envs.errors import at_least, choice, unknown
@@ -24,6 +25,7 @@ from .needs import offers, require
 from .processes import lead
 from .report import write_report
 from .run import RunDir, default_path, save_json
+from .served import Served
 from .settings import typed
 from .student import Student
 
@@ -137,24 +139,28 @@ def train(
     quick: bool = False,
     workers: int = 1,
     engine: str = "local",
+    server: str | None = None,
     say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
 ) -> Path:
     """Train an agent and return the run's directory; with `resume`, go on with a run that was cut off.
 
     A resumed run ends with the numbers of an unbroken one. workers, engine: see `crew`; they change no episode. In a
     process that a launcher started beside others, lend a hand to the leading one (training/processes.py).
+
+    server: address of an OpenAI-compatible server that generates the student's tokens (training/served.py); a resumed
+    run goes on with its own, unless another is given.
     """
 
     def work() -> Path:
         with crew(engine, workers) as hands:
-            return _train(env, method, model, memory, seed, out, settings or {}, resume, quick, hands, say)
+            return _train(env, method, model, memory, seed, out, settings or {}, resume, quick, hands, server, say)
 
     return lead(work)
 
 
 def _train(
     env: str, method: str, model: str, memory: str, seed: int, out: Path | None, settings: dict[str, str],
-    resume: Path | None, quick: bool, hands: Crew | None, say: Callable[[str], None],
+    resume: Path | None, quick: bool, hands: Crew | None, server: str | None, say: Callable[[str], None],
 ) -> Path:  # fmt: skip
     if resume is not None:
         run = RunDir(Path(resume))
@@ -163,6 +169,9 @@ def _train(
         student = Student.of(config["model"], mode=config["mode"])
     else:
         config = configure(env, method, model, memory, seed, settings, quick)
+        if server is not None:
+            Server(server, attempts=1).models()
+            config["server"] = server
         student = Student.of(model, mode=config["mode"])  # a model that is not there leaves no directory behind
         run = RunDir.create(Path(out) if out is not None else default_path(env, method), config)
     made: Method = METHODS[config["method"]](**config["hyper"])
@@ -175,6 +184,8 @@ def _train(
         raise ValueError(
             f"env {config['env']!r}: a team is rolled out in one process; leave --workers and --engine out"
         )
+    if (address := server or config.get("server")) is not None:
+        student.served = Served(Server(address), student, run.path)
     student.pass_tokens = config.get("pass_tokens")
     if config.get("max_tokens") is not None:
         student.max_tokens = min(student.max_tokens, config["max_tokens"])
@@ -210,14 +221,17 @@ def once(folder: Path, config: Callable[[], dict[str, Any]], say: Callable[[str]
     return train(resume=folder, say=say)
 
 
-def repeat(config: Path, out: Path | None, say: Callable[[str], None], workers: int = 1, engine: str = "local") -> Path:
+def repeat(
+    config: Path, out: Path | None, say: Callable[[str], None], workers: int = 1, engine: str = "local",
+    server: str | None = None,
+) -> Path:  # fmt: skip
     """Start a run anew from another run's `config.json`."""
 
     def work() -> Path:
         row = json.loads(config.read_text())
         row.pop("versions", None)
         run = RunDir.create(out if out is not None else default_path(row["env"], row["method"]), row)
-        return train(resume=run.path, workers=workers, engine=engine, say=say)
+        return train(resume=run.path, workers=workers, engine=engine, server=server, say=say)
 
     return lead(work)
 

@@ -86,16 +86,20 @@ def models(
 @app.command()
 def serve(
     agent: Annotated[
-        str, typer.Argument(help="smollm2, a folder, a hub id, or the directory of a run of such a model")
+        str, typer.Argument(help="tiny, smollm2, a folder, a hub id, or the directory of a run of such a model")
     ],
     host: str = "127.0.0.1",
     port: int = 8000,
+    folders: Annotated[
+        bool, typer.Option("--folders", help="let clients bring weights from folders, for `train --server`")
+    ] = False,
 ) -> None:
-    """Answer OpenAI clients by a local model, on this machine: /v1/chat/completions."""
+    """Answer OpenAI clients by a local model, on this machine: /v1/chat/completions, /v1/completions."""
     from ..agents.serve import server
-    from ..training.play import local_chat
+    from ..training.play import hosted
 
-    made = server(local_chat(agent), agent, host, port)
+    chat, completions = hosted(agent, folders)
+    made = server(chat, agent, host, port, completions)
     say(f"{agent} answers at http://{host}:{made.server_address[1]}/v1 ; Ctrl-C stops")
     try:
         made.serve_forever()

@@ -12,6 +12,10 @@ from .terminal import Json, Set, app, emit, pairs, say, share, table
 
 Workers = Annotated[int, typer.Option(help="processes that roll out; the episodes are the same")]
 Engine = Annotated[str, typer.Option(help="where they run: local, or ray (the cluster at RAY_ADDRESS, else here)")]
+ServerUrl = Annotated[
+    str | None,
+    typer.Option(help="an OpenAI-compatible server (vLLM), http://HOST:PORT/v1, that generates the model's tokens"),
+]
 
 
 @app.command()
@@ -28,6 +32,7 @@ def train(
     quick: Annotated[bool, typer.Option("--quick", help="a small run that only shows that it works")] = False,
     workers: Workers = 1,
     engine: Engine = "local",
+    server: ServerUrl = None,
     as_json: Json = False,
 ) -> None:
     """Train an agent: collect, label, update, evaluate, round after round."""
@@ -37,11 +42,11 @@ def train(
     from ..training.train import train as run_training
 
     if config is not None:
-        path = repeat(config, out, say, workers, engine)
+        path = repeat(config, out, say, workers, engine, server)
     else:
         try:
             path = run_training(
-                env, method, model, memory, seed, out, pairs(set_), resume, quick, workers, engine, say=say
+                env, method, model, memory, seed, out, pairs(set_), resume, quick, workers, engine, server, say=say
             )
         except KeyboardInterrupt:
             where = resume or out or max(Path("runs").glob("*"), key=lambda p: p.stat().st_mtime, default=Path("RUN"))
