@@ -80,14 +80,11 @@ class Level:
 
 LEVELS = (
     Level("alfworld", {"p_follow": 0.8, "p_slip": 0.1, "steps": 4000}),
-    Level(
-        "device",
-        {
-            "p_wrong": 0.4, "p_follow": 0.6, "p_slip": 0.25, "episodes": 200,
-            "start": 0.1, "decay": 1.0, "tau": 0.97, "steps": 700,
-        },
-    ),
-)
+    Level("device", {
+        "p_wrong": 0.4, "p_follow": 0.6, "p_slip": 0.25, "episodes": 200,
+        "start": 0.1, "decay": 1.0, "tau": 0.97, "steps": 700,
+    }),
+)  # fmt: skip
 
 
 class LikeliestAgent:
