@@ -118,6 +118,7 @@ def fit(
     lr: float = 1e-3,
     gamma: float = 0.95,
     tau: float = 0.9,
+    decay: float = 1e-4,
     ema: float = 0.1,
     every: int = 1,
     rng: np.random.Generator,
@@ -129,6 +130,8 @@ def fit(
     mc: both regress on the Monte-Carlo return.
     Source: Digi-Q, arXiv 2502.15760, Sec. 4.2; IQL, arXiv 2110.06169. The target heads V̄, Q̄ start as copies and follow
     with rate `ema` every `every` steps (Digi-Q's release never copies them at the start).
+    decay: AdamW's weight decay, a step lr · decay; large where a task's words tell it from all others, so that values could
+    be learned by heart.
 
     Returns:
         loss_q, loss_v (means of the last tenth), steps.
@@ -138,7 +141,7 @@ def fit(
     choice("objective", objective, OBJECTIVES)
     q, v = critic.q_heads, critic.v_heads
     q_target, v_target = copy.deepcopy(q), copy.deepcopy(v)
-    optimizer = torch.optim.AdamW([*q.parameters(), *v.parameters()], lr=lr, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW([*q.parameters(), *v.parameters()], lr=lr, weight_decay=decay)
     log = np.empty((steps, 2))
     for step in range(steps):
         i = torch.from_numpy(rng.integers(len(data), size=batch))

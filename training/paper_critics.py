@@ -45,9 +45,9 @@ class Setting:
     """How a world is measured.
 
     p_wrong, p_follow, p_slip, n: of the weak policy (`FlawedAgent`; the seed is the user). data: its episodes on train
-    tasks. size, width, reads: of the critics. steps, batch, lr, gamma, tau: of the fits. episodes: of `test` tasks, unseen
-    in training, per arm. states: about so many visited states of these have their candidates valued exactly. again: plays
-    that value a candidate under the weak policy.
+    tasks. size, width, reads, start: of the critics. steps, batch, lr, decay, gamma, tau: of the fits. episodes: of `test`
+    tasks, unseen in training, per arm. states: about so many visited states of these have their candidates valued exactly.
+    again: plays that value a candidate under the weak policy.
     """
 
     p_wrong: float = 0.7
@@ -58,9 +58,11 @@ class Setting:
     size: int = 1024
     width: int = 128
     reads: str = "told"
+    start: float = 1.0
     steps: int = 1000
     batch: int = 256
     lr: float = 1e-3
+    decay: float = 1e-4
     gamma: float = 0.95
     tau: float = 0.95
     episodes: int = 134
@@ -78,8 +80,11 @@ class Level:
 
 LEVELS = (
     Level("alfworld", {"p_follow": 0.8, "p_slip": 0.1, "steps": 4000}),
-    Level("device", {"p_wrong": 0.4, "p_follow": 0.6, "p_slip": 0.25, "episodes": 200}),
-)
+    Level("device", {
+        "p_wrong": 0.4, "p_follow": 0.6, "p_slip": 0.25, "episodes": 200,
+        "start": 0.1, "decay": 1.0, "tau": 0.97, "steps": 700,
+    }),
+)  # fmt: skip
 
 
 class LikeliestAgent:
@@ -160,7 +165,9 @@ def measure(
     say(f"{env}, seed {seed}: {len(data)} episodes, {np.mean([t.success for t in data]):.0%} won; {_since(begin)}")
 
     def fresh() -> Critic:
-        return Critic(RelationFeatures(setting.size), setting.width, seed=seed, reads=setting.reads)
+        return Critic(
+            RelationFeatures(setting.size), setting.width, seed=seed, reads=setting.reads, start=setting.start
+        )
 
     steps = transitions(data, fresh(), memory_maker(MEMORY), setting.gamma)
     truth = Truth.of(world, held, weak(), setting, np.random.default_rng([seed, 37]))
@@ -171,7 +178,7 @@ def measure(
         critics[objective] = critic = fresh()
         done = fit(
             critic, steps, objective=objective, steps=setting.steps, batch=setting.batch, lr=setting.lr,  # type: ignore[arg-type]
-            gamma=setting.gamma, tau=setting.tau, rng=np.random.default_rng([seed, 41]),
+            decay=setting.decay, gamma=setting.gamma, tau=setting.tau, rng=np.random.default_rng([seed, 41]),
         )  # fmt: skip
         told[objective] = {"loss_q": round(done["loss_q"], 5), "loss_v": round(done["loss_v"], 5)}
         if keep is not None:

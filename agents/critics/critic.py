@@ -34,9 +34,15 @@ def state_text(turn: Turn, reads: str = "history") -> str:
 
 
 class Heads(nn.Module):
-    """K independent two-layer networks as one: (n, size) features to (K, n) values, or to (K, n, out)."""
+    """K independent two-layer networks as one: (n, size) features to (K, n) values, or to (K, n, out).
 
-    def __init__(self, size: int, width: int, count: int, generator: torch.Generator, out: int = 1) -> None:
+    start: scale of the last layer's weights at the start. At 1 the values of what no data bears on are as random as large
+    ones are; near 0 they stay near 0.
+    """
+
+    def __init__(
+        self, size: int, width: int, count: int, generator: torch.Generator, out: int = 1, start: float = 1.0
+    ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(size, elementwise_affine=False)
 
@@ -45,6 +51,7 @@ class Heads(nn.Module):
 
         self.w1, self.b1 = weight(count, size, width), nn.Parameter(torch.zeros(count, 1, width))
         self.w2, self.b2 = weight(count, width, out), nn.Parameter(torch.zeros(count, 1, out))
+        self.w2.data *= start
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the values, shape (K, n), or (K, n, out) where out > 1."""
@@ -57,18 +64,19 @@ class Critic:
 
     Source: Digi-Q, arXiv 2502.15760, Sec. 4 (frozen features, double heads); its release takes the greatest head, which
     over-estimates. features: see `features.py`. width: of the hidden layer. heads: how many of each. seed: of the weights.
-    reads: what it reads of a turn, see `state_text`.
+    reads: what it reads of a turn, see `state_text`. start: of the heads, see `Heads`.
     """
 
     def __init__(
-        self, features: Features, width: int = 256, heads: int = 2, seed: int = 0, reads: str = "history"
-    ) -> None:
+        self, features: Features, width: int = 256, heads: int = 2, seed: int = 0, reads: str = "history",
+        start: float = 1.0,
+    ) -> None:  # fmt: skip
         choice("reads", reads, READS)
         at_least(1, width=width, heads=heads)
         self.features, self.width, self.heads, self.reads = features, width, heads, reads
         generator = torch.Generator().manual_seed(seed)
-        self.q_heads = Heads(features.size, width, heads, generator)
-        self.v_heads = Heads(features.size, width, heads, generator)
+        self.q_heads = Heads(features.size, width, heads, generator, start=start)
+        self.v_heads = Heads(features.size, width, heads, generator, start=start)
 
     def text(self, turn: Turn) -> str:
         """Return the state that a turn is to this critic."""

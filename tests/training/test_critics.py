@@ -82,6 +82,18 @@ def test_monte_carlo_regresses_on_the_return(played: list[Trajectory]) -> None:
     assert np.abs(critic.v([f"room {i}" for i in range(LENGTH)]) - means).max() < 0.08
 
 
+def test_a_small_start_and_decay_keep_what_was_never_seen_near_zero(played: list[Trajectory]) -> None:
+    rooms, unseen = [f"room {i}" for i in range(LENGTH)], [f"cellar{i} of wine{i}" for i in range(100)]
+    spread: list[float] = []
+    for start, decay in ((1.0, 1e-4), (0.1, 1e-4), (0.1, 1.0)):
+        critic = Critic(HashedFeatures(256), width=64, start=start)
+        data = transitions(played[:200], critic, memory_maker("window:1"), GAMMA, last)
+        fit(critic, data, objective="mc", steps=200, lr=3e-3, decay=decay, gamma=GAMMA, rng=np.random.default_rng(0))
+        assert (critic.advantage(rooms, ["right"] * LENGTH) > critic.advantage(rooms, ["left"] * LENGTH)).all()
+        spread.append(float(critic.q(unseen, ["swim"] * 100).std()))
+    assert spread[0] > 1.2 * spread[1] > 1.2 * 1.2 * spread[2]
+
+
 def test_a_time_limit_is_bootstrapped_and_an_end_is_not() -> None:
     y = td_target(torch.zeros(2), torch.ones(2), torch.tensor([True, False]), 0.9)
     assert y.tolist() == pytest.approx([0.0, 0.9])
