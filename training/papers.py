@@ -31,6 +31,10 @@ def reproduce(
         from .paper_read import reproduce as read
 
         return read(name, seeds, out, quick=quick, say=say)
+    if name == "read-lm":
+        from .paper_read_lm import reproduce as read_lm
+
+        return read_lm(seeds, out, quick=quick, say=say)
     if name == "diff":
         from .paper_diff import reproduce as diff
 
@@ -48,7 +52,9 @@ def reproduce(
 
         return evolve(seeds, out, quick=quick, say=say)
     if name not in PAPERS:
-        raise unknown("paper", name, [*PAPERS, "diff", "read", "read-overcooked", "critics", "dpt", "evolve"])
+        raise unknown(
+            "paper", name, [*PAPERS, "diff", "read", "read-overcooked", "read-lm", "critics", "dpt", "evolve"]
+        )
     paper = PAPERS[name]
     first = [_run(name, paper, paper.main, seed, out, quick, say) for seed in seeds]
     rows = []

@@ -13,7 +13,10 @@ from .terminal import Json, app, emit, number, say, share, table
 @app.command()
 def paper(
     name: Annotated[
-        str, typer.Argument(help="leap, digiq, rise, score, oreo, diff, read, read-overcooked, critics, evolve, dpt")
+        str,
+        typer.Argument(
+            help="leap, digiq, rise, score, oreo, diff, read, read-overcooked, read-lm, critics, evolve, dpt"
+        ),
     ],
     seeds: Annotated[str, typer.Option(help="seeds, by commas")] = "0,1,2",
     out: Annotated[Path, typer.Option(help="where the runs lie; what is there is not run again")] = Path("runs/paper"),
