@@ -26,7 +26,6 @@ from ..prefixes import fit, prefixes, state_text
 from ..sequences import Example, Reply, build
 from .core import dataset
 
-
 WANDER = 8
 
 
@@ -139,6 +138,8 @@ def demonstrated(trajectory: Trajectory, lab: Lab, refused: float, rng: np.rando
         seat = trajectory.seat(who)
         for t, turn in enumerate(turns(seat, lab.make_memory())):
             part = next(p for p in trajectory.steps[t].parts if p.agent == who)
+            if lab.student.mode == "choose" and part.admissible == (part.action,):
+                continue  # there is nothing to choose
             right = tuple(renderer.reply(reply_text(part.action, part.thought, lab.student.mode)))
             prompt = tuple(renderer.prompt(hearing(turn, part.heard)))
             replies = [Reply(prompt, right, right)]
