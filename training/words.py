@@ -36,6 +36,7 @@ def grow(
 
     width, layers: of a decoder that knows nothing yet, in place of `tiny`'s weights.
     """
+    model: Any
     model, base = tiny.load(tiny.base_folder())
     texts, things = _said(_random_play(env, kwargs or {}, seed))
     words = tokenizer.grow(base, texts, things)

@@ -14,7 +14,8 @@ from agentgym.envs import Unknown, make_team
 from agentgym.memory import memory_maker
 from agentgym.training.examples import examples, own_actions
 from agentgym.training.lab import Lab
-from agentgym.training.methods.read import demonstrated
+from agentgym.training.methods.core import keep
+from agentgym.training.methods.read import decisions
 from agentgym.training.run import RunDir
 from agentgym.training.sequences import IGNORE
 from agentgym.training.student import Student
@@ -57,12 +58,13 @@ def test_a_refused_try_rides_on_the_prompt_of_its_decision_and_both_learn_the_sa
 ) -> None:
     lab = _lab(sort_words, tmp_path / "run")
     [t] = lab.play(NoisyAgent(1.0), ["test/sort5"], 0)
+    t = keep(t, own_actions(t))
     every = examples(t, own_actions(t), lab.make_memory, lab.student.renderer)
     free = [len(s.parts[i].admissible or ()) > 1 for i in range(3) for s in t.steps]
     plain = [e for e, choice in zip(every, free, strict=True) if choice]
     rng = np.random.default_rng(0)
-    assert demonstrated(t, lab, 0.0, rng) == plain
-    both = demonstrated(t, lab, 1.0, rng)
+    assert decisions(t, lab, 0.0, rng) == plain
+    both = decisions(t, lab, 1.0, rng)
     assert len(both) == len(plain)
     for one, two in zip(plain, both, strict=True):
         said = [i for i in one.targets if i != IGNORE]

@@ -18,15 +18,17 @@ from ...agents.teachers import Correction, turns
 from ...agents.team import again, hearing
 from ...envs.core import SPLITS
 from ...envs.errors import at_least, unknown
+from ...memory.core import Turn
 from ...memory.trajectory import Trajectory
 from ..advantages import advantage_weights
 from ..examples import own_actions, reply_text
 from ..lab import Lab
 from ..prefixes import fit, prefixes, state_text
 from ..sequences import Example, Reply, build
-from .core import dataset
+from ..student import Student
+from .core import kept
 
-WANDER = 8
+SKILL, WANDER = 0.7, 8  # of those who play for the critic alone
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,11 @@ class Read:
     the planner to Eq. 9 as it stands is advantage-weighted regression (AWR, arXiv 1910.00177): that is this method.
     The critic is fitted to the round's own episodes, since A is of the planner that played them.
 
-    demonstrations: of round 0, by the world's planner, right with probability `right`. refused: the share of its
+    demonstrations: of round 0, by the world's planner, right with probability `right`. refused: the share of all
     decisions that are learned a second time, behind a random action that was called too low, so that the planner has
     seen what feedback looks like. iterations: rounds after it. episodes: played in each. at: the task that is played,
     as the paper's critic is of one level; the train tasks over and over by default. others: episodes by a planner that
-    is right half of the time, half of them after random steps, from which the critic learns, too, for states that the
+    is right seven times of ten, half of them after random steps, from which the critic learns, too, for states that the
     planner itself hardly reaches (the paper sets the world into such states). temperature: of play. beta: of the weights, in units of the return. gamma: of the return. steps, size, width: of the critic. epochs0,
     epochs, lr: of the fits.
     """
@@ -99,7 +101,7 @@ class Read:
         if not self.others:
             return []
         tasks = self._tasks(lab, self.others, k)
-        near, far = NoisyAgent(0.5), NoisyAgent(0.5, WANDER)
+        near, far = NoisyAgent(SKILL), NoisyAgent(SKILL, WANDER)
         return [*lab.play(near, tasks[::2], k, 1), *lab.play(far, tasks[1::2], k, 2)]
 
     def _tasks(self, lab: Lab, n: int, k: int) -> list[str]:
@@ -121,41 +123,47 @@ class Read:
 
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
         """Fit the planner to the labels of this round."""
-        if k:
-            return lab.student.fit(dataset(lab, data[k]), lab.rng(3, k), epochs=self.epochs, lr=self.lr)
         rng = lab.rng(9, k)
-        rows = [e for t in data[0] for e in demonstrated(t, lab, self.refused, rng)]
-        return lab.student.fit(rows, lab.rng(3, k), epochs=self.epochs0, lr=self.lr)
+        rows = [e for t in data[k] for e in decisions(t, lab, self.refused, rng)]
+        return lab.student.fit(rows, lab.rng(3, k), epochs=self.epochs if k else self.epochs0, lr=self.lr)
 
 
-def demonstrated(trajectory: Trajectory, lab: Lab, refused: float, rng: np.random.Generator) -> list[Example]:
-    """Return every decision of a demonstration; a share of them again behind a random action that scores too low.
+def decisions(trajectory: Trajectory, lab: Lab, refused: float, rng: np.random.Generator) -> list[Example]:
+    """Return every decision of a labelled episode; a share of them again behind a random action that scores too low.
 
-    Both are read in one sequence: what should be said first is a branch beside what was refused.
+    Both are read in one sequence: what should be said first is a branch beside what was refused. A decision that lists
+    one action is left out where the student chooses among those that are listed.
     """
-    out, renderer = [], lab.student.renderer
-    for who in [p.agent for p in trajectory.steps[0].parts]:
-        seat = trajectory.seat(who)
-        for t, turn in enumerate(turns(seat, lab.make_memory())):
-            part = next(p for p in trajectory.steps[t].parts if p.agent == who)
-            if lab.student.mode == "choose" and part.admissible == (part.action,):
-                continue  # there is nothing to choose
-            right = tuple(renderer.reply(reply_text(part.action, part.thought, lab.student.mode)))
-            prompt = tuple(renderer.prompt(hearing(turn, part.heard)))
-            replies = [Reply(prompt, right, right)]
+    out, student, team = [], lab.student, [p.agent for p in trajectory.steps[0].parts]
+    rights = kept(trajectory)
+    for i, who in enumerate(team):
+        for t, turn in enumerate(turns(trajectory.seat(who), lab.make_memory())):
+            part, right = trajectory.steps[t].parts[i], rights[t * len(team) + i]
             others = [a for a in part.admissible or () if a != part.action]
-            if others and rng.random() < refused:
-                wrong = others[int(rng.integers(len(others)))]
-                since = again(Decision(wrong), too_low(f"{who}: {wrong}", -float(rng.random()), 0.0))
-                told = tuple(renderer.prompt(hearing(turn, part.heard, since)))
-                said = tuple(renderer.reply(wrong))
-                before = len(prompt) + len(said)
-                if told[:before] == prompt + said:
-                    replies = [Reply(prompt, said, right), Reply(told[before:], right, right)]
-                else:
-                    out.append(build([Reply(told, right, right)], renderer.stop, max_tokens=lab.student.max_tokens))
-            out.append(build(replies, renderer.stop, max_tokens=lab.student.max_tokens))
+            if student.mode == "choose" and not others:
+                continue
+            wrong = others[int(rng.integers(len(others)))] if others and rng.random() < refused else None
+            score = -float(rng.random())
+            for replies in _tries(hearing(turn, part.heard), who, right, wrong, score, student):
+                out.append(build(replies, student.renderer.stop, max_tokens=student.max_tokens))
     return out
+
+
+def _tries(
+    turn: Turn, who: str, right: Correction, wrong: str | None, score: float, student: Student
+) -> list[list[Reply]]:
+    """Return a decision, and what was said after another action was refused, as one sequence where one extends the other."""
+    renderer, weight = student.renderer, right.weight
+    learn = tuple(renderer.reply(reply_text(right.action or "", right.reason, student.mode)))
+    prompt = tuple(renderer.prompt(turn))
+    if wrong is None:
+        return [[Reply(prompt, learn, learn, weight)]]
+    said = tuple(renderer.reply(wrong))
+    told = tuple(renderer.prompt(hearing(turn, "", again(Decision(wrong), too_low(f"{who}: {wrong}", score, 0.0)))))
+    before = prompt + said
+    if told[: len(before)] != before:
+        return [[Reply(p, learn, learn, weight)] for p in (prompt, told)]
+    return [[Reply(prompt, said, learn, weight), Reply(told[len(before) :], learn, learn, weight)]]
 
 
 def weighed(trajectory: Trajectory, critic: PrefixCritic, beta: float) -> list[Correction]:
