@@ -18,7 +18,7 @@ from ..envs import make_team
 from ..memory import memory_maker
 from .paper_read import ROCO, Level, arm_row
 from .play import student
-from .run import save_json
+from .run import RunDir, save_json
 from .student import Student
 from .team import rollout_team
 from .train import configure, once
@@ -33,8 +33,9 @@ TUNED, TUNED_READ = "AWR", "AWR, ReAd-S"
 EFFECTS = ((READ, ALONE), (READ, VERIFIED), (READ, UNTRAINED), (TUNED, ALONE), (TUNED_READ, VERIFIED))
 MEMORY = "window:0"
 EVERYWHERE = "all levels"
-LEVELS = tuple(replace(v, changes={"right": 0.4} if v.env == "roco-sort" else {}) for v in ROCO)
-"""Sort cubes forgives many mistakes: a planner as good as the others' would leave nothing to gain there."""
+CHANGES = {"roco-sweep": {"right": 0.5}, "roco-sort": {"right": 0.4}}
+"""Sweep and Sort forgive mistakes: a planner as good as Sandwich's would leave little to gain there."""
+LEVELS = tuple(replace(v, changes=CHANGES.get(v.env, {})) for v in ROCO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ def measure(level: Level, seed: int, setting: Setting, out: Path, say: Callable[
     words = out / f"read-lm-words-{level.env}-{setting.width}"
     if not (words / "model.safetensors").is_file():
         grow(level.env, words, level.kwargs, width=setting.width)
-    run = once(out / f"read-lm-{level.env}-{seed}", lambda: config(level, seed, setting, words), say)
+    wanted = config(level, seed, setting, words)
+    run = once(RunDir.create(out / f"read-lm-{level.env}-{seed}", wanted).path, lambda: wanted, say)
     planner, tuned = (student(str(run / "checkpoints" / name)) for name in ("00", "01"))
     critic = PrefixCritic.load(run / "critic")
     untrained = PrefixCritic(Critic(SentenceFeatures(1024), 128, seed=seed))
