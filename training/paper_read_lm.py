@@ -18,7 +18,7 @@ from ..envs import make_team
 from ..memory import memory_maker
 from .paper_read import ROCO, Level, arm_row
 from .play import student
-from .run import RunDir, save_json
+from .run import RunDir, save_json, save_text
 from .student import Student
 from .team import rollout_team
 from .train import configure, once
@@ -91,7 +91,27 @@ def reproduce(
         "date": time.strftime("%Y-%m-%d"), "rows": rows, "effects": effects, "holds": all(e["holds"] for e in effects),
     }  # fmt: skip
     save_json(out / "read-lm.json", told)
+    save_text(out / "read-lm.md", table(rows))
     return told
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return rows as Markdown, an arm a line: success of every level in per cent, then of all with steps and queries."""
+    named = {r["name"]: r for r in rows}
+    levels = list(dict.fromkeys(n.split(", ", 1)[0] for n in named))
+    arms = list(dict.fromkeys(n.split(", ", 1)[1] for n in named))
+
+    def cell(r: dict[str, Any], key: str, unit: float, form: str) -> str:
+        mean, (low, high) = (r["mean"], r["ci95"]) if key == "success" else (r[key], r[f"{key}_ci95"])
+        return f"{unit * mean:{form}} [{unit * low:{form}}, {unit * high:{form}}]"
+
+    columns = [f"{level}: {key}" for level in levels for key in ("success %", "steps")]
+    lines = [f"| arm | {' | '.join(columns)} | queries |", "|---" * (len(columns) + 2) + "|"]
+    for arm in arms:
+        some = [named[f"{level}, {arm}"] for level in levels]
+        cells = [cell(r, *what) for r in some for what in (("success", 100, ".0f"), ("steps", 1, ".1f"))]
+        lines.append(f"| {' | '.join([arm, *cells, cell(some[-1], 'queries', 1, '.1f')])} |")
+    return "\n".join([*lines, ""])
 
 
 def _effect(rows: dict[str, dict[str, Any]], arm: str, base: str) -> dict[str, Any]:

@@ -112,6 +112,8 @@ def test_the_reproduction_with_a_trained_planner_runs_whole_and_is_not_run_again
     assert [r["name"] for r in row["rows"]] == [f"{level}, {arm}" for level in levels for arm in arms]
     queries = {r["name"]: r["queries"] for r in row["rows"]}
     assert queries["all levels, ReAd-S"] > queries["all levels, planner alone"]
+    lines = (tmp_path / "read-lm.md").read_text().splitlines()
+    assert lines[0].count("|") == lines[1].count("|") == lines[2].count("|") == 11 and len(lines) == 2 + len(arms)
     said: list[str] = []
     again = reproduce("read-lm", [0], tmp_path, quick=True, say=said.append)
     assert again["rows"] == row["rows"] and not said
