@@ -26,14 +26,14 @@ from ..lab import Lab
 from ..prefixes import fit, prefixes, state_text
 from ..sequences import Example, Reply, build
 from ..student import Student
-from .core import kept
+from .core import keep, kept
 
 SKILL, WANDER = 0.7, 8  # of those who play for the critic alone
 
 
 @dataclass(frozen=True)
 class Read:
-    """Demonstrations, then the planner's own actions, imitated by their advantages; agents speak one after another.
+    """Demonstrations, then these and the planner's own actions by their advantages; agents speak one after another.
 
     L = −Σ_t Σ_i exp(Aⁱ_t / β) log π(aⁱ_t | s_t, a¹ … aⁱ⁻¹) with Aⁱ = Q(s, a¹ … aⁱ) − Q(s, a¹ … aⁱ⁻¹).
     Source: ReAd, arXiv 2405.14314, Eq. 9 (the best policy near the planner) and Alg. 1 (the critic). The paper turns
@@ -122,9 +122,12 @@ class Read:
         return [weighed(t, critic, self.beta) for t in trajectories]
 
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
-        """Fit the planner to the labels of this round."""
-        rng = lab.rng(9, k)
-        rows = [e for t in data[k] for e in decisions(t, lab, self.refused, rng)]
+        """Fit the planner to the labels of this round; after round 0 also to the demonstrations, weighed as its own."""
+        rng, some = lab.rng(9, k), list(data[k])
+        if k:
+            critic = PrefixCritic.load(lab.run.path / "critic")
+            some += [keep(t, weighed(t, critic, self.beta)) for t in data[0]]
+        rows = [e for t in some for e in decisions(t, lab, self.refused, rng)]
         return lab.student.fit(rows, lab.rng(3, k), epochs=self.epochs if k else self.epochs0, lr=self.lr)
 
 
