@@ -55,7 +55,7 @@ class Setting:
     episodes: int = 24
     others: int = 300
     epochs: float = 1.0
-    beta: float = 0.1
+    beta: float = 0.2
     steps: int = 700
     played: int = 12
     temperature: float = 1.0
