@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
@@ -84,20 +84,25 @@ def _merge(split: list[str], a: str, b: str) -> list[str]:
     return out
 
 
-def build(vocabulary: Iterable[str], phrases: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Return a tokenizer of these words and phrases, with the 256 bytes beneath them."""
+def build(vocabulary: Iterable[str], phrases: Iterable[str], things: Iterable[str] = ()) -> PreTrainedTokenizerFast:
+    """Return a tokenizer of these words and phrases, with the 256 bytes beneath them.
+
+    things: words that are one token wherever they stand, a blank before them being another.
+    """
     phrases = sorted(phrases, key=lambda p: (-len(p), p))
     bytes_ = bytes_to_unicode()
 
     def key(text: str) -> str:
         return "".join(bytes_[b] for b in text.encode())
 
-    tokens = dict.fromkeys([*MARKS, *bytes_.values(), *map(key, vocabulary), *map(key, phrases)])
+    things = sorted(things, key=lambda t: (-len(t), t))
+    tokens = dict.fromkeys([*MARKS, *bytes_.values(), *map(key, vocabulary), *map(key, phrases), *map(key, things)])
     tokenizer = Tokenizer(BPE(vocab={t: i for i, t in enumerate(tokens)}, merges=[], ignore_merges=True))
     stock = [_literal(p) + ("(?![A-Za-z])" if p[-1].isalpha() else "") for p in phrases]
+    whole = [f" (?={_thing(things)})", _thing(things)] if things else []
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex("|".join([*stock, _WORD])), "isolated"),
+            pre_tokenizers.Split(Regex("|".join([*stock, *whole, _WORD])), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -106,6 +111,25 @@ def build(vocabulary: Iterable[str], phrases: Iterable[str]) -> PreTrainedTokeni
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<|pad|>", bos_token="<|bos|>", eos_token="<|obs|>"
     )
+
+
+def grow(base: PreTrainedTokenizerFast, texts: Sequence[str], things: Iterable[str]) -> PreTrainedTokenizerFast:
+    """Return a tokenizer that knows the words of some texts, too; what had an id keeps it.
+
+    things: as of `build`; no phrase grows over them.
+    """
+    things, first = sorted(set(things)), len(MARKS) + 256
+    old = [base.decode([i]) for i in range(first, len(base))]
+    pieces = [p for t in texts for p in re.split(_thing(things), t) if p]
+    found, phrases = mine(pieces, most=60, min_count=max(2, len(texts) // 20))
+    stock = [p for p in phrases if not p.endswith(" ")]
+    fresh = [w for w in found if len(w) > 1 and not re.search(r"\d", w)]
+    return build([*old, *fresh], [*(w for w in old if len(words(w)) > 1), *stock], things)
+
+
+def _thing(things: Iterable[str]) -> str:
+    some = "|".join(re.escape(t) for t in sorted(things, key=lambda t: (-len(t), t)))
+    return rf"(?<![A-Za-z_\d])(?:{some})(?![A-Za-z_\d])"
 
 
 def _literal(text: str) -> str:

@@ -15,7 +15,7 @@ from .trajectory import Part, Step, Trajectory
 
 MEMORIES = {
     "full": "everything that was said, in order",
-    "window": "window:K, the opening text and the last K actions with what followed",
+    "window": "window:K, the opening text and the last K actions with what followed; 0, the goal and the newest observation",
     "diff": "diff:CODEC (forward, u0, cells, paper), the opening text, then each action and what it changed",
     "summary": "summary:K, the opening text, a summary of what is older, and the last K to 2K actions",
     "past": "past:K,from=FILE,by=bm25,inner=SPEC, K past successes with the nearest goals, then what the inner memory keeps",

@@ -101,18 +101,24 @@ class FullMemory:
 
 
 class WindowMemory(FullMemory):
-    """The opening text and the last `k` actions with what followed; what lies between is forgotten."""
+    """The opening text and the last `k` actions with what followed; what lies between is forgotten.
+
+    With k = 0 the goal and the newest observation, where that tells all there is to know: no prompt is shorter.
+    """
 
     append_only = False
 
     def __init__(self, k: int, count: Counter = count_words, limits: Limits | None = None) -> None:
-        if k < 1:
-            raise ValueError(f"window:{k}: a window keeps at least 1 action")
+        if k < 0:
+            raise ValueError(f"window:{k}: a window keeps 0 actions or more")
         super().__init__(count, limits)
         self._k = k
 
     def view(self) -> Turn:
         """Return the opening text and the window, as much of it as the budget holds."""
+        if not self._k:
+            now = (Segment("user", _opening(self._goal, self._last)),)
+            return self._turn(now, total(now, self._count))
         steps = self._steps[-self._k :]
         while True:
             kept = (self._head[0], *(s for step in steps for s in step))

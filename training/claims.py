@@ -207,6 +207,7 @@ OWN = {
     "diff": "paper_diff:reproduce",
     "read": "paper_read:reproduce",
     "read-overcooked": "paper_read:overcooked",
+    "read-lm": "paper_read_lm:reproduce",
     "critics": "paper_critics:reproduce",
     "dpt": "paper_dpt:reproduce",
     "evolve": "paper_evolve:reproduce",

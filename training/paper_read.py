@@ -103,7 +103,7 @@ def reproduce(
     else:
         cells[together] = [c for some in cells.values() for c in some]
     rows = [
-        _row(f"{level}, {arm}", [c["arms"][arm] for c in some], len(seeds))
+        arm_row(f"{level}, {arm}", [c["arms"][arm] for c in some], len(seeds))
         for level, some in cells.items()
         for arm in some[0]["arms"]
     ]
@@ -184,7 +184,7 @@ def _play(
     )  # fmt: skip
 
 
-def _row(name: str, cells: Sequence[dict[str, list[Any]]], seeds: int) -> dict[str, Any]:
+def arm_row(name: str, cells: Sequence[dict[str, list[Any]]], seeds: int) -> dict[str, Any]:
     def pooled(key: str) -> list[float]:
         return [float(x) for c in cells for x in c[key]]
 

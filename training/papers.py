@@ -90,10 +90,12 @@ def table(row: dict[str, Any]) -> str:
             return f"{100 * r['mean']:+.1f} [{low:+.1f}, {high:+.1f}]"
         return f"{100 * r['mean']:.1f} % [{low:.1f}, {high:.1f}]"
 
-    lines = [f"| arm | n | seeds | {' | '.join([front, *also])} | steps |", f"|---|---|---|{'---|' * (2 + len(also))}"]
+    means = [key for key in ("steps", "queries") if key in row["rows"][0]]
+    head = ["arm", "n", "seeds", front, *also, *means]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for r in row["rows"]:
-        cells = [cell(front, r), *(cell(c, r["also"][c]) for c in also)]
-        lines.append(f"| {r['name']} | {r['n']} | {r['seeds']} | {' | '.join(cells)} | {r['steps']:.1f} |")
+        cells = [r["name"], str(r["n"]), str(r["seeds"]), cell(front, r), *(cell(c, r["also"][c]) for c in also)]
+        lines.append(f"| {' | '.join([*cells, *(f'{r[key]:.1f}' for key in means)])} |")
     return "\n".join([*lines, ""])
 
 

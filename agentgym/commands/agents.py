@@ -1,4 +1,4 @@
-"""Commands about who learns and how: methods, agents, models, serve, pretrain."""
+"""Commands about who learns and how: methods, agents, models, serve, pretrain, words."""
 
 from __future__ import annotations
 
@@ -133,3 +133,15 @@ def pretrain(
         plan = replace(plan, episodes=episodes)
     record = run(make("alfworld", train=plan.games), plan, out, lambda row: say(json.dumps(row)))
     typer.echo(f"{out}: {record['parameters']:,} parameters, data {record['data_sha256']}")
+
+
+@app.command()
+def words(
+    env: Annotated[str, typer.Argument(help="a world of several agents, as roco-sweep")],
+    out: Annotated[Path, typer.Option(help="the folder of the weights, for --model")],
+    seed: int = 0,
+) -> None:
+    """Give `tiny` the words of a team's world: prompts get shorter, and a name is one token."""
+    from ..training.words import grow
+
+    typer.echo(str(grow(env, out, seed=seed)))

@@ -174,6 +174,16 @@ def test_append_only_views_extend_each_other_and_windows_forget() -> None:
     assert full.view().tokens == sum(count_words(s.text) for s in full.view().segments)
 
 
+def test_a_window_of_nothing_tells_the_goal_and_the_moment() -> None:
+    now = make_memory("window:0")
+    now.begin("find it", "start", {})
+    assert [s.text for s in now.view().segments] == ["start\n\nGoal: find it"]
+    now.record("do 1", "saw 1", {"admissible": ("a",)})
+    view = now.view()
+    assert [s.text for s in view.segments] == ["saw 1\n\nGoal: find it"] and (view.t, view.admissible) == (1, ("a",))
+    assert view.tokens == count_words("saw 1\n\nGoal: find it")
+
+
 def test_a_new_episode_carries_nothing_over() -> None:
     memory = make_memory("full")
     memory.begin("one", "first", {})
