@@ -37,12 +37,12 @@ class Pretraining:
     label: str = "best"
     arms: int = 5
     horizon: int = 500
-    steps: int = 1500
+    steps: int = 4000
     batch: int = 192
     lengths: int = 3
     width: int = 64
     layers: int = 3
-    heads: int = 4
+    heads: int = 8
     lr: float = 2e-3
 
     def __post_init__(self) -> None:
