@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 from ..memory.store import read
@@ -78,6 +79,34 @@ def intervals(rows: list[tuple[str, float, float, float]], title: str, unit: flo
         out.append(f'<path d="M{x(a):.1f} {y}H{x(b):.1f}" stroke="{COLOURS[0]}" stroke-width="2"/>')
         out.append(f'<circle cx="{x(mean):.1f}" cy="{y}" r="4" fill="{COLOURS[0]}"/>')
         out.append(f'<text x="{x(b) + 10:.1f}" y="{y + 4}" fill="#333">{unit * mean:.1f}</text>')
+    return "".join(out) + "</svg>"
+
+
+def scatter(points: Sequence[tuple[float, float]], title: str, across: str, up: str) -> str:
+    """Return an SVG of points (x, y), with the names of both axes and the line on which they are equal."""
+    width, height, left, top = 480, 440, 60, 36
+    low, high = min(min(p) for p in points), max(max(p) for p in points)
+
+    def x(v: float) -> float:
+        return left + (v - low) / (high - low or 1) * (width - left - 24)
+
+    def y(v: float) -> float:
+        return height - 56 - (v - low) / (high - low or 1) * (height - 56 - top)
+
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'font-family="system-ui,sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
+        f'<text x="12" y="18" font-weight="600" fill="#111">{html.escape(title)}</text>'
+        f'<path d="M{x(low):.1f} {y(low):.1f}L{x(high):.1f} {y(high):.1f}" stroke="#bbb"/>'
+        f'<text x="{width / 2:.0f}" y="{height - 12}" text-anchor="middle" fill="#333">{html.escape(across)}</text>'
+        f'<text transform="translate(16 {height / 2:.0f}) rotate(-90)" text-anchor="middle" fill="#333">{html.escape(up)}</text>'
+    ]
+    for v in (low, (low + high) / 2, high):
+        out.append(f'<text x="{x(v):.1f}" y="{height - 34}" text-anchor="middle" fill="#555">{v:.2f}</text>')
+        out.append(f'<text x="{left - 8}" y="{y(v) + 4:.1f}" text-anchor="end" fill="#555">{v:.2f}</text>')
+    out += [
+        f'<circle cx="{x(a):.1f}" cy="{y(b):.1f}" r="3" fill="{COLOURS[0]}" fill-opacity="0.4"/>' for a, b in points
+    ]
     return "".join(out) + "</svg>"
 
 

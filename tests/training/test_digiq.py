@@ -112,6 +112,9 @@ def test_a_small_run_goes_through_every_stage_and_says_how_good_its_critic_is(wh
     assert [r["eval"]["test"]["agent"].rsplit("/", 1)[-1] for r in rows][1].endswith("rerank 4")
     assert {"q_return", "look_right", "loss_q", "loss_v", "changed"} <= set(rows[1]["fit"])
     assert -1 <= rows[1]["fit"]["q_return"] <= 1 and 0 < rows[1]["fit"]["changed"] < 1
+    plot = (whole / "checkpoints" / "01" / "q-return.svg").read_text()
+    held = sum(len(t.steps) for t in RunDir(whole).trajectories("01-train", list)) - rows[1]["fit"]["transitions"]
+    assert plot.count("<circle") == held > 0 and f"r = {rows[1]['fit']['q_return']:.2f}" in plot
     offline, labelled = (read(whole / "trajectories" / f"{k}-train.jsonl.zst")[0] for k in ("01", "02"))
     assert [t.steps for t in offline] == [t.steps for t in labelled]
     others = 0

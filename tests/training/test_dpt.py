@@ -101,7 +101,7 @@ def test_pretraining_repeats_itself_and_leaves_the_global_generator_alone() -> N
         ({"label": "worst"}, "dpt.label='worst': choose one of best, next"),
         ({"arms": 1}, "dpt.arms=1: needs at least 2"),
         ({"steps": 0}, "dpt.steps=0: needs at least 1"),
-        ({"width": 30}, "dpt.width=30: needs a multiple of dpt.heads=4"),
+        ({"width": 30}, "dpt.width=30: needs a multiple of dpt.heads=8"),
     ],
 )
 def test_impossible_plans_are_refused(settings: dict[str, int], fault: str) -> None:

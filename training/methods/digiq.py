@@ -24,6 +24,8 @@ from ..advantages import best_of_n
 from ..critics import diagnose, fit, judge, load_critic, save_critic, transitions
 from ..examples import own_actions
 from ..lab import Lab
+from ..report import scatter
+from ..run import save_text
 from ..sequences import IGNORE, Example, collate
 from ..student import Student
 from .core import dataset, keep
@@ -42,7 +44,8 @@ class DigiQ:
       2. a copy of π_b learns to answer "does this action change the screen?", and is frozen: f(s, a) is its hidden
          state where it would answer;
       3. L_Q = (Q(f(s,a)) − [r + γ (1 − d) V̄(f(s'))])², L_V = (V(f(s)) − Q̄(f(s,a)))² with a from the data.
-      The round is judged by π_b re-ranked by Q: best-of-N at test time, without training.
+      The round is judged by π_b re-ranked by Q: best-of-N at test time, without training. Beside the critic lies
+      q-return.svg, Q against the Monte-Carlo return of held-out episodes.
     Round 2, the actor, from π_b: a* = argmax_i Q(s, a_i) − V(s) over the N, and clone a*.
     Source: Digi-Q, arXiv 2502.15760, Sec. 4; code DigiRL-agent/digiq. Faults of that code which are not repeated:
     the greatest of the double heads counts there (here the least, since the greatest over-estimates); the target heads
@@ -185,7 +188,15 @@ class DigiQ:
         row |= {"transitions": float(len(data)), "q_return_seen": diagnose(critic, data)["q_return"]}
         row["q_return"] = diagnose(critic, rest)["q_return"]
         lab.say(f"  critic: correlation of Q with the return {row['q_return']:.2f} on {len(held)} held-out episodes")
-        lab.also = lambda folder: save_critic(folder / "critic", critic, backbone)
+        with torch.inference_mode():
+            points = list(zip(critic.q_heads(rest.q).amin(0).tolist(), rest.g.tolist(), strict=True))
+        title = f"{len(points)} steps of held-out episodes, r = {row['q_return']:.2f}"
+
+        def also(folder: Path) -> None:
+            save_critic(folder / "critic", critic, backbone)
+            save_text(folder / "q-return.svg", scatter(points, title, "Q", "Monte-Carlo return") + "\n")
+
+        lab.also = also
         return row
 
     def _backbone(self, lab: Lab) -> Student:
