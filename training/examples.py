@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ..agents.policy import common
 from ..agents.render import Renderer
 from ..agents.teachers import Correction, turns
 from ..agents.team import hearing
@@ -57,7 +58,7 @@ def examples(
         learn = _learn(step, right, said, renderer, mode)
         if prompt[: len(trunk)] != trunk or _over(run, len(prompt) - len(trunk) + len(learn or ()), max_tokens):
             flush()
-        new, stays, same = prompt[len(trunk) :], [*prompt, *said], _shared(prompt, after)
+        new, stays, same = prompt[len(trunk) :], [*prompt, *said], common(prompt, after)
         if after[: len(stays)] != stays and same > max(len(trunk), len(prompt) // 2):
             own = same - len(trunk)  # the next view goes on from here; what it does not read hangs beside the trunk
             run.append(Reply(tuple(new[:own]), (), learn, right.weight, aside=tuple(new[own:])))
@@ -74,11 +75,6 @@ def _over(run: Sequence[Reply], more: int, most: int) -> bool:
     if not any(r.aside for r in run):
         return False
     return sum(len(r.context) + len(r.aside) + len(r.said) + len(r.learn or ()) for r in run) + more > most
-
-
-def _shared(a: Sequence[int], b: Sequence[int]) -> int:
-    """Return how many ids two prompts begin with alike."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _said(step: Step | Part, renderer: Renderer) -> tuple[int, ...]:

@@ -147,15 +147,8 @@ def measure(
     world.reset(options={"task": world.tasks("train")[0]})
 
     def weak() -> FlawedAgent:
-        return FlawedAgent(
-            lambda goal: world.searcher(),
-            world.habit,
-            seed,
-            setting.p_wrong,
-            setting.p_follow,
-            setting.p_slip,
-            setting.n,
-        )
+        slips = (setting.p_wrong, setting.p_follow, setting.p_slip)
+        return FlawedAgent(lambda goal: world.searcher(), world.habit, seed, *slips, setting.n)
 
     play = partial(_play, env)
     rng = np.random.default_rng([seed, 31])

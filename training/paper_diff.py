@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..agents.policy import common
+from ..agents.render import Renderer
 from ..memory import memory_maker
+from ..memory.core import Turn
 from ..memory.replay import turns
 from ..memory.store import read
+from ..memory.trajectory import Trajectory
 from .evaluate import proportion
 from .student import Student
 from .train import configure, once
@@ -47,13 +51,13 @@ def reproduce(
     compares.
     """
     memories = ("full", "diff:forward") if quick else MEMORIES
-    count = Student.of("tiny").count
+    student = Student.of("tiny")
     rows = []
     for world in WORLDS:
         for memory in memories:
             spec = f"{memory},budget={BUDGET}"
             runs = [_run(world, spec, seed, out, quick, say) for seed in seeds]
-            rows.append({"name": f"{world}, {memory}", "world": world, "memory": memory, **_row(runs, spec, count)})
+            rows.append({"name": f"{world}, {memory}", "world": world, "memory": memory, **_row(runs, spec, student)})
     pooled = {m: [r for r in rows if r["memory"] == m] for m in memories}
     total = {m: _pool(some) for m, some in pooled.items()}
     best = max((m for m in memories if m.startswith("diff")), key=lambda m: float(total[m]["mean"]))
@@ -72,19 +76,28 @@ def _run(world: str, memory: str, seed: int, out: Path, quick: bool, say: Callab
     return once(out / f"diff-{world}-{safe}-{seed}", config, say)
 
 
-def _row(runs: Sequence[Path], memory: str, count: Callable[[str], int]) -> dict[str, Any]:
+def _row(runs: Sequence[Path], memory: str, student: Student) -> dict[str, Any]:
     """Return what a memory came to in a world, over its runs."""
     played = [read(run / "trajectories" / "00-eval-test.jsonl.zst")[0] for run in runs]
     every = [t for episodes in played for t in episodes]
-    make_memory = memory_maker(memory, count)
+    make_memory = memory_maker(memory, student.count)
     views = [view.tokens for t in every for view in turns(t, make_memory())]
-    fresh = [len(s.context_ids) for t in every for s in t.steps]
+    fresh = [n for t in every for n in _new(t, turns(t, make_memory()), student.renderer)]
     return {
         "n": len(every), "seeds": len(runs), **proportion([t.success for t in every]),
         "by_seed": [sum(t.success for t in episodes) / len(episodes) for episodes in played],
         "score": sum(t.score for t in every) / len(every), "steps": len(fresh) / len(every),
         "tokens": sum(views) / len(views), "read": sum(fresh) / len(fresh),
     }  # fmt: skip
+
+
+def _new(t: Trajectory, views: Iterable[Turn], renderer: Renderer) -> Iterator[int]:
+    """Yield how many tokens of every prompt of an episode are not the beginning of what was read and said before."""
+    before: list[int] = []
+    for view, step in zip(views, t.steps, strict=True):
+        prompt = renderer.prompt(view)
+        yield len(prompt) - common(before, prompt)
+        before = [*prompt, *step.token_ids]
 
 
 def _pool(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
