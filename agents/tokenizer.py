@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import groupby
 
 from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
@@ -113,18 +114,35 @@ def build(vocabulary: Iterable[str], phrases: Iterable[str], things: Iterable[st
     )
 
 
-def grow(base: PreTrainedTokenizerFast, texts: Sequence[str], things: Iterable[str]) -> PreTrainedTokenizerFast:
+def grow(
+    base: PreTrainedTokenizerFast, texts: Sequence[str], things: Iterable[str], apart: Iterable[str] = ()
+) -> PreTrainedTokenizerFast:
     """Return a tokenizer that knows the words of some texts, too; what had an id keeps it.
 
-    things: as of `build`; no phrase grows over them.
+    things: as of `build`; no phrase grows over them. apart: words over which none grows either.
     """
+    alone = frozenset(apart)
     things, first = sorted(set(things)), len(MARKS) + 256
     old = [base.decode([i]) for i in range(first, len(base))]
-    pieces = [p for t in texts for p in re.split(_thing(things), t) if p]
+    parts = [p for t in texts for p in (re.split(_thing(things), t) if things else [t])]
+    pieces = [p for part in parts for p in _runs(part, alone)]
     found, phrases = mine(pieces, most=60, min_count=max(2, len(texts) // 20))
     stock = [p for p in phrases if not p.endswith(" ")]
     fresh = [w for w in found if len(w) > 1 and not re.search(r"\d", w)]
     return build([*old, *fresh], [*(w for w in old if len(words(w)) > 1), *stock], things)
+
+
+def _runs(text: str, alone: Container[str]) -> Iterator[str]:
+    """Yield a text in pieces, of which the words that stay alone are one each.
+
+    >>> list(_runs("You see a grey ball", {"grey", "ball"}))
+    ['You see a', ' grey', ' ball']
+    """
+    for single, run in groupby(words(text), lambda w: w.strip() in alone):
+        if single:
+            yield from run
+        else:
+            yield "".join(run)
 
 
 def _thing(things: Iterable[str]) -> str:

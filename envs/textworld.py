@@ -263,7 +263,7 @@ def _start(path: Path) -> tuple[Any, bool]:
         raise ValueError(f"{path}: not a readable TextWorld game ({type(error).__name__}: {error})") from error
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=2048)
 def _make(seed: int, rooms: int, objects: int, length: int, brief: bool) -> Any:
     """Generate a game; where TextWorld finds no quest for a seed, the next seed of the same task is tried."""
     textworld = _textworld()

@@ -15,8 +15,10 @@ from ..memory.replay import turns
 from ..memory.store import read
 from ..memory.trajectory import Trajectory
 from .evaluate import proportion
+from .play import settings
 from .student import Student
 from .train import configure, once
+from .words import grow
 
 CLAIM = (
     "diff History (arXiv 2312.07540): at one context length, histories of diffs make better agents than histories of "
@@ -25,13 +27,18 @@ CLAIM = (
 )
 WORLDS: dict[str, dict[str, str]] = {
     "alfworld": {"bc.demonstrations": "300", "bc.epochs": "6"},
-    "babyai": {"bc.demonstrations": "100", "env.level": "goto", "env.max_steps": "32"},
-    "textworld": {"bc.demonstrations": "60", "env.max_steps": "30"},
-    "device": {"bc.demonstrations": "150", "env.level": "L0,L1", "env.max_steps": "12"},
-}
+    "babyai": {"bc.demonstrations": "300", "bc.epochs": "6", "env.level": "goto", "env.max_steps": "32"},
+    "textworld": {
+        "bc.demonstrations": "500", "bc.epochs": "5", "env.rooms": "3", "env.objects": "6", "env.quest": "3",
+        "env.max_steps": "15",
+    },
+    "device": {"bc.demonstrations": "300", "bc.epochs": "6", "env.level": "L0,L1", "env.max_steps": "12"},
+}  # fmt: skip
+READY = ("alfworld",)
+"""The worlds whose words `tiny` knows as it is; for the others they are grown."""
 MEMORIES = ("full", "window:4", "summary:4", "diff:forward", "diff:forward,show=yes")
 BUDGET = 1024
-SETTINGS = {"bc.epochs": "3", "eval.valid": "0", "eval.test": "60"}
+SETTINGS = {"eval.valid": "0", "eval.test": "60", "eval.before": "no", "run.batch": "64"}
 QUICK = {"bc.demonstrations": "12", "bc.epochs": "1", "eval.test": "6", "env.max_steps": "15"}
 
 
@@ -42,7 +49,8 @@ def reproduce(
 
     A run that lies in `out` is not run again, and one that was cut off goes on. Rows: success on the test tasks of all
     seeds; `tokens`, the mean length of the prompt at a step; `read`, how many of them were new at a step, since what a
-    prompt shares with the one before lies in the policy's cache. Holds where the best diff memory's success, pooled over
+    prompt shares with the one before lies in the policy's cache; `reach`, how many of the earlier actions are still in it
+    word for word, as a share. Holds where the best diff memory's success, pooled over
     the worlds, lies above that of `full` with intervals apart. Quick: two memories, a handful of episodes; the numbers
     mean nothing.
 
@@ -51,12 +59,13 @@ def reproduce(
     compares.
     """
     memories = ("full", "diff:forward") if quick else MEMORIES
-    student = Student.of("tiny")
     rows = []
     for world in WORLDS:
+        model = _model(world, out, quick)
+        student = Student.of(model)
         for memory in memories:
             spec = f"{memory},budget={BUDGET}"
-            runs = [_run(world, spec, seed, out, quick, say) for seed in seeds]
+            runs = [_run(world, model, spec, seed, out, quick, say) for seed in seeds]
             rows.append({"name": f"{world}, {memory}", "world": world, "memory": memory, **_row(runs, spec, student)})
     pooled = {m: [r for r in rows if r["memory"] == m] for m in memories}
     total = {m: _pool(some) for m, some in pooled.items()}
@@ -68,11 +77,25 @@ def reproduce(
     }  # fmt: skip
 
 
-def _run(world: str, memory: str, seed: int, out: Path, quick: bool, say: Callable[[str], None]) -> Path:
+def _model(world: str, out: Path, quick: bool) -> str:
+    """Return `tiny`, with the words of a world that it does not know yet."""
+    if world in READY:
+        return "tiny"
+    folder = out / f"diff-words-{world}"
+    if not (folder / "model.safetensors").is_file():
+        own = {k: v for k, v in _settings(world, quick).items() if k.startswith("env.")}
+        grow(world, folder, settings(world, own))
+    return str(folder)
+
+
+def _settings(world: str, quick: bool) -> dict[str, str]:
+    return SETTINGS | WORLDS[world] | (QUICK if quick else {})
+
+
+def _run(world: str, model: str, memory: str, seed: int, out: Path, quick: bool, say: Callable[[str], None]) -> Path:
     """Return a finished run, trained now or taken up where it stopped."""
     safe = memory.replace(":", "-").replace(",", "-").replace("=", "-")
-    settings = SETTINGS | WORLDS[world] | (QUICK if quick else {})
-    config = partial(configure, world, "bc", "tiny", memory, seed, settings, quick)
+    config = partial(configure, world, "bc", model, memory, seed, _settings(world, quick), quick)
     return once(out / f"diff-{world}-{safe}-{seed}", config, say)
 
 
@@ -81,14 +104,20 @@ def _row(runs: Sequence[Path], memory: str, student: Student) -> dict[str, Any]:
     played = [read(run / "trajectories" / "00-eval-test.jsonl.zst")[0] for run in runs]
     every = [t for episodes in played for t in episodes]
     make_memory = memory_maker(memory, student.count)
-    views = [view.tokens for t in every for view in turns(t, make_memory())]
+    views = [view for t in every for view in turns(t, make_memory())]
     fresh = [n for t in every for n in _new(t, turns(t, make_memory()), student.renderer)]
     return {
         "n": len(every), "seeds": len(runs), **proportion([t.success for t in every]),
         "by_seed": [sum(t.success for t in episodes) / len(episodes) for episodes in played],
         "score": sum(t.score for t in every) / len(every), "steps": len(fresh) / len(every),
-        "tokens": sum(views) / len(views), "read": sum(fresh) / len(fresh),
+        "tokens": sum(v.tokens for v in views) / len(views), "read": sum(fresh) / len(fresh),
+        "reach": sum(_acts(v) for v in views) / max(1, sum(v.t for v in views)),
     }  # fmt: skip
+
+
+def _acts(view: Turn) -> int:
+    """Return how many actions a view holds."""
+    return sum(s.role == "assistant" for s in view.segments)
 
 
 def _new(t: Trajectory, views: Iterable[Turn], renderer: Renderer) -> Iterator[int]:

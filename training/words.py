@@ -1,4 +1,4 @@
-"""A team's words for `tiny`: what its tokenizer would spell byte by byte becomes a token or two."""
+"""A world's words for `tiny`: what its tokenizer would spell byte by byte becomes a token or two."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from ..agents import tiny, tokenizer
 from ..agents.read import too_low
 from ..agents.scripted import RandomAgent
 from ..agents.team import Sequential
-from ..envs import make_team
+from ..envs import make, make_single, make_team
+from ..envs.core import TextEnv
 from ..memory import memory_maker
 from ..memory.trajectory import Trajectory
+from .rollout import Options, rollout
 from .team import rollout_team
 
-EPISODES = 40
+EPISODES, TOGETHER = 200, 40
+MEMORY = "window:0"
 
 
 def grow(
@@ -29,7 +32,7 @@ def grow(
     width: int | None = None,
     layers: int = 2,
 ) -> Path:
-    """Write `tiny` with the words of a team's world in its tokenizer, for `--model OUT`; what it knew it knows still.
+    """Write `tiny` with the words of a world in its tokenizer, for `--model OUT`; what it knew it knows still.
 
     Prompts get five times shorter, and a name that is to be copied is one token. The words are mined from random play on
     train tasks: nothing privileged, no demonstration. Their embeddings are random, spread as those that are there.
@@ -38,8 +41,7 @@ def grow(
     """
     model: Any
     model, base = tiny.load(tiny.base_folder())
-    texts, things = _said(_random_play(env, kwargs or {}, seed))
-    words = tokenizer.grow(base, texts, things)
+    words = tokenizer.grow(base, *_heard(env, kwargs or {}, seed))
     if width is not None:
         tiny.save(tiny.fresh(len(words), seed, width=width, layers=layers, heads=max(1, width // 64)), words, out)
         return out
@@ -53,17 +55,28 @@ def grow(
     return out
 
 
-def _random_play(env: str, kwargs: dict[str, Any], seed: int) -> list[Trajectory]:
-    make, memory = partial(make_team, env, **kwargs), "window:0"
-    some = make().tasks("train")
-    tasks = [some[i % len(some)] for i in range(EPISODES)]
-    return rollout_team(
-        make, RandomAgent(), Sequential(1), memory_maker(memory), tasks, env_id=env, env_kwargs=kwargs, memory=memory,
-        seed=seed,
-    )  # fmt: skip
+def _heard(env: str, kwargs: dict[str, Any], seed: int) -> tuple[list[str], set[str], set[str]]:
+    """Return what random play reads and says in a world, the names of its things, and its words that no phrase holds."""
+    world = make(env, **kwargs)
+    some = world.tasks("train")
+    tasks = [some[i % len(some)] for i in range(EPISODES if isinstance(world, TextEnv) else TOGETHER)]
+    options: Options = {"env_id": env, "env_kwargs": kwargs, "memory": MEMORY, "seed": seed}
+    memory = memory_maker(MEMORY)
+    if not isinstance(world, TextEnv):
+        team = partial(make_team, env, **kwargs)
+        return *_said_together(rollout_team(team, RandomAgent(), Sequential(1), memory, tasks, **options)), set()
+    return _said(rollout(partial(make_single, env, **kwargs), RandomAgent(), memory, tasks, **options))
 
 
-def _said(played: list[Trajectory]) -> tuple[list[str], set[str]]:
+def _said(played: list[Trajectory]) -> tuple[list[str], set[str], set[str]]:
+    """Return what was read and could be said; goals and commands are made of words that are to be found again."""
+    seen = [text for t in played for s in t.steps for text in (" " + t.goal, s.observation)]
+    commands = {" " + a for t in played for s in t.steps for a in (s.action, *(s.admissible or ()))}
+    kept = {w.strip() for text in (*commands, *(" " + t.goal for t in played)) for w in tokenizer.words(text)}
+    return [*seen, *sorted(commands)], set(), kept
+
+
+def _said_together(played: list[Trajectory]) -> tuple[list[str], set[str]]:
     """Return what was read and said, with the words of feedback, and what commands name."""
     parts = [(t.goal, p) for t in played for s in t.steps for p in s.parts]
     told = [too_low(f"{p.agent}: {p.action}", -1.0, 0.0) for _, p in parts[::4]]
