@@ -18,7 +18,7 @@ from .evaluate import proportion
 from .play import settings
 from .student import Student
 from .train import configure, once
-from .words import grow
+from .words import grown
 
 CLAIM = (
     "diff History (arXiv 2312.07540): at one context length, histories of diffs make better agents than histories of "
@@ -81,11 +81,8 @@ def _model(world: str, out: Path, quick: bool) -> str:
     """Return `tiny`, with the words of a world that it does not know yet."""
     if world in READY:
         return "tiny"
-    folder = out / f"diff-words-{world}"
-    if not (folder / "model.safetensors").is_file():
-        own = {k: v for k, v in _settings(world, quick).items() if k.startswith("env.")}
-        grow(world, folder, settings(world, own))
-    return str(folder)
+    own = {k: v for k, v in _settings(world, quick).items() if k.startswith("env.")}
+    return str(grown(world, out / f"diff-words-{world}", settings(world, own)))
 
 
 def _settings(world: str, quick: bool) -> dict[str, str]:

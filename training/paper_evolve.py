@@ -11,6 +11,7 @@ from typing import Any
 from .bandits import pooled
 from .play import evaluate, settings
 from .train import configure, once
+from .words import grown
 
 CLAIM = (
     "EVOLvE (arXiv 2410.06238): a small model that is fine-tuned on an algorithm's episodes explores new bandits as the "
@@ -33,7 +34,7 @@ def reproduce(
 ) -> dict[str, Any]:
     """Return claim, rows and whether the effect holds.
 
-    `tiny` imitates whole episodes of an algorithm in train bandits, and plays unseen ones of the same families: the
+    `tiny`, given the bandits' words, imitates whole episodes of an algorithm in train bandits, and plays unseen ones of the same families: the
     regret of an episode of 12 choices, and how it explored. It holds if OFT of UCB loses less than the untrained model,
     OFT of random choice and imitation of the best arm, intervals apart, and if both its regret and its least tried
     arm's share lie between those of greedy choice and UCB, or within their intervals. A run that lies in `out` is not run again.
@@ -67,7 +68,9 @@ def _run(label: str, seed: int, n: int, out: Path, quick: bool, say: Callable[[s
     method, own = ARMS[label]
     named = {f"{method}.{k}": v for k, v in (QUICK if quick else FULL).items()}
     named |= WORLD | own | {"eval.valid": "0", "eval.test": str(n), "eval.before": str(label == MAIN)}
-    config = partial(configure, "bandit", method, "tiny", "full", seed, named, quick)
+    named["run.batch"] = "64"
+    model = grown("bandit", out / "evolve-words", settings("bandit", WORLD))
+    config = partial(configure, "bandit", method, str(model), "full", seed, named, quick)
     return once(out / f"evolve-{label.replace(' ', '-').lower()}-{seed}", config, say)
 
 

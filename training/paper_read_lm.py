@@ -22,7 +22,7 @@ from .run import RunDir, save_json
 from .student import Student
 from .team import rollout_team
 from .train import configure, once
-from .words import grow
+from .words import grown
 
 CLAIM = (
     "ReAd (arXiv 2405.14314): a language model's plans, told their advantages, succeed more often and in fewer steps than "
@@ -114,9 +114,7 @@ def _kept(out: Path, level: Level, seed: int, setting: Setting, say: Callable[[s
 
 def measure(level: Level, seed: int, setting: Setting, out: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Train a planner for a level and play every arm; of each, every episode's success, steps and queries."""
-    words = out / f"read-lm-words-{level.env}-{setting.width}"
-    if not (words / "model.safetensors").is_file():
-        grow(level.env, words, level.kwargs, width=setting.width)
+    words = grown(level.env, out / f"read-lm-words-{level.env}-{setting.width}", level.kwargs, width=setting.width)
     wanted = config(level, seed, setting, words)
     run = once(RunDir.create(out / f"read-lm-{level.env}-{seed}", wanted).path, lambda: wanted, say)
     planner, tuned = (student(str(run / "checkpoints" / name)) for name in ("00", "01"))

@@ -55,6 +55,11 @@ def grow(
     return out
 
 
+def grown(env: str, folder: Path, kwargs: dict[str, Any] | None = None, **shape: int) -> Path:
+    """Return the folder of what `grow` writes, which is written if it is not there."""
+    return folder if (folder / "model.safetensors").is_file() else grow(env, folder, kwargs, **shape)
+
+
 def _heard(env: str, kwargs: dict[str, Any], seed: int) -> tuple[list[str], set[str], set[str]]:
     """Return what random play reads and says in a world, the names of its things, and its words that no phrase holds."""
     world = make(env, **kwargs)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .terminal import Json, app, emit, say, table
+from .terminal import Json, Set, app, emit, pairs, say, table
 
 
 @app.command()
@@ -137,11 +137,13 @@ def pretrain(
 
 @app.command()
 def words(
-    env: Annotated[str, typer.Argument(help="a world of several agents, as roco-sweep")],
+    env: Annotated[str, typer.Argument(help="a world, as device or roco-sweep")],
     out: Annotated[Path, typer.Option(help="the folder of the weights, for --model")],
+    set_: Set = None,
     seed: int = 0,
 ) -> None:
-    """Give `tiny` the words of a team's world: prompts get shorter, and a name is one token."""
+    """Give `tiny` the words of a world: prompts get shorter, and a name is one token."""
+    from ..training.play import settings
     from ..training.words import grow
 
-    typer.echo(str(grow(env, out, seed=seed)))
+    typer.echo(str(grow(env, out, settings(env, pairs(set_)), seed)))
