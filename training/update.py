@@ -151,9 +151,13 @@ def _told(examples: Sequence[Example], part: Sequence[int]) -> tuple[str, str]:
 
 
 def _worse_than_guessing(model: Any, losses: Sequence[float]) -> bool:
-    """Whether the last steps' loss is twice that of a model which finds every id as likely as any other."""
+    """Whether the last steps' loss is twice that of a model which finds every id as likely as any other, and has grown.
+
+    A model that was sure of other things may begin so.
+    """
     lately = losses[-LATELY:]
-    return len(lately) == LATELY and sum(lately) / LATELY > 2 * math.log(model.config.vocab_size)
+    bound = max(2 * math.log(model.config.vocab_size), 1.5 * losses[0])
+    return len(lately) == LATELY and sum(lately) / LATELY > bound
 
 
 def _diverged(
