@@ -30,17 +30,21 @@ class SlotCache(Cache):  # type: ignore[misc]
         self.slots = self.width = 0
         self._rows = self._cols = torch.empty(0, dtype=torch.long)
         self._slots: list[int] = []
-        self._every_row = False
+        self._in_a_row = False
         self._reach = 0
 
     def _empty(self, slots: int, width: int) -> Tensor:
         return torch.zeros(slots, self._heads, width, self._size, dtype=self._dtype, device=self._device)
 
     def reserve(self, slots: int, width: int) -> None:
-        """Make room for at least this many rows and columns; contents stay."""
+        """Make room for at least this many rows and columns; contents stay.
+
+        Rows that come one by one get room for as many again, else every one of them would copy all before it.
+        """
         if slots <= self.slots and width <= self.width:
             return
-        slots, width = max(slots, self.slots), max(width, self.width)
+        slots = self.slots if slots <= self.slots else max(slots, 2 * self.slots)
+        width = max(width, self.width)
         for store in (self._keys, self._values):
             for i, old in enumerate(store):
                 new = self._empty(slots, width)
@@ -66,7 +70,7 @@ class SlotCache(Cache):  # type: ignore[misc]
         self._slots = list(rows)
         self._rows = torch.tensor(rows, device=self._device)
         self._cols = torch.tensor(starts, device=self._device)[:, None] + torch.arange(length, device=self._device)
-        self._every_row = list(rows) == list(range(self.slots))
+        self._in_a_row = list(rows) == list(range(rows[0], rows[0] + len(rows)))
         mask = torch.arange(self._reach, device=self._device)[None, None, :] <= self._cols[:, :, None]
         return self._cols.clone(), mask[:, None]
 
@@ -78,8 +82,8 @@ class SlotCache(Cache):  # type: ignore[misc]
         for store, new in ((self._keys, key_states), (self._values, value_states)):
             held = store[layer_idx]
             held[self._rows[:, None], :, self._cols] = new.transpose(1, 2).to(held.dtype)
-            if self._every_row:
-                out.append(held[:, :, : self._reach])
+            if self._in_a_row:
+                out.append(held[self._slots[0] : self._slots[-1] + 1, :, : self._reach])
             else:
                 out.append(torch.cat([held[r : r + 1, :, : self._reach] for r in self._slots]))
         return out[0], out[1]

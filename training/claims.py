@@ -120,7 +120,7 @@ RISE = Paper(
         "SFT on whole traces": Arm("bc", shares=0),
         "filtered BC": Arm("filtered-bc", shares=0),
         "RISE": Arm("rise"),
-        "RISE, first turns only": Arm("rise", {"first_turns": "yes"}),
+        "RISE, first turns only": Arm("rise", {"attempts": "1"}),
         "RISE, distilled": Arm("rise", {"teacher": "oracle"}),
     },
     effects=(

@@ -74,7 +74,7 @@ def _lend() -> Any:
         key = given.pop("name"), given.pop("mode")
         if key not in students:
             students[key] = Student.of(key[0], mode=key[1])
-        students[key].pass_tokens = given.pop("pass_tokens")
+        students[key].pass_tokens, students[key].step_tokens = given.pop("pass_tokens"), given.pop("step_tokens")
         try:
             getattr(students[key], what)(**given)
         except FloatingPointError:

@@ -67,6 +67,7 @@ class Student:
         self.adapted = loaded.large
         self.max_tokens = min(int(self.model.config.max_position_embeddings), 4096)
         self.pass_tokens: int | None = None
+        self.step_tokens: int | None = None
         self.on_step: Callable[[dict[str, float]], None] | None = None
         self.served: Served | None = None
         if self.adapted:
@@ -110,10 +111,10 @@ class Student:
         if self.adapted:
             return update.fit(
                 self.model, examples, epochs=epochs, lr=lr or adapter_lr(self.model.config.hidden_size),
-                batch_tokens=1024, rng=rng, optimizer=update.adamw, pass_tokens=self.pass_tokens, on_step=self.on_step,
+                batch_tokens=self.step_tokens or 1024, rng=rng, optimizer=update.adamw, pass_tokens=self.pass_tokens, on_step=self.on_step,
             )  # fmt: skip
         return update.fit(
-            self.model, examples, epochs=epochs, lr=lr or 1e-3, batch_tokens=4096, rng=rng,
+            self.model, examples, epochs=epochs, lr=lr or 1e-3, batch_tokens=self.step_tokens or 4096, rng=rng,
             pass_tokens=self.pass_tokens, on_step=self.on_step,
         )  # fmt: skip
 
@@ -122,7 +123,9 @@ class Student:
         if processes.size() == 1:
             return
         if processes.leading():
-            own = {"name": self.name, "mode": self.mode, "pass_tokens": self.pass_tokens}
+            own = {
+                "name": self.name, "mode": self.mode, "pass_tokens": self.pass_tokens, "step_tokens": self.step_tokens,
+            }  # fmt: skip
             processes.tell((what, own | given))
         processes.copy(p.data for p in self.model.parameters() if p.requires_grad)
 

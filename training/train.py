@@ -72,7 +72,8 @@ def configure(
         "env": env, "env_kwargs": _part(values, "env"), "method": method, "hyper": asdict(made), "model": model,
         "memory": memory, "mode": _mode(run.get("mode"), "actions" not in offered), "seed": seed,
         "splits": {s: n for s, n in splits.items() if n > 0}, "before": before, "batch": run["batch"],
-        "pass_tokens": run.get("pass_tokens"), "max_tokens": run.get("max_tokens"), "quick": quick,
+        "pass_tokens": run.get("pass_tokens"), "step_tokens": run.get("step_tokens"), "max_tokens": run.get("max_tokens"),
+        "quick": quick,
         "split_hashes": hashes,
     }  # fmt: skip
 
@@ -88,7 +89,8 @@ def _legal(env: str, cls: type[Any]) -> dict[str, Any]:
         **{f"env.{name}": p.annotation for name, p in options(env).items()},
         **{f"{cls.id}.{f.name}": f.type for f in fields(cls)},
         **{f"eval.{split}": "int" for split in SPLITS},
-        "eval.before": "bool", "run.batch": "int", "run.mode": "str", "run.pass_tokens": "int", "run.max_tokens": "int",
+        "eval.before": "bool", "run.batch": "int", "run.mode": "str", "run.pass_tokens": "int", "run.step_tokens": "int",
+        "run.max_tokens": "int",
     }  # fmt: skip
 
 
@@ -186,7 +188,7 @@ def _train(
         )
     if (address := server or config.get("server")) is not None:
         student.served = Served(Server(address), student, run.path)
-    student.pass_tokens = config.get("pass_tokens")
+    student.pass_tokens, student.step_tokens = config.get("pass_tokens"), config.get("step_tokens")
     if config.get("max_tokens") is not None:
         student.max_tokens = min(student.max_tokens, config["max_tokens"])
     start = next((k for k in range(made.rounds) if run.iteration(k) is None), made.rounds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from random import Random
 
 from .grade import Grader, grade_list, grade_number
@@ -19,12 +19,16 @@ _INT = re.compile(r"-?\d+")
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A rule. make: question and answer at a level. solve: answer from the question. public: the question tells all."""
+    """A rule. make: question and answer at a level. solve: answer from the question. public: the question tells all.
+
+    mixed: whether it is one of those that `mixed` asks in turn.
+    """
 
     make: Callable[[Random, int], tuple[str, str]]
     solve: Callable[[str], str]
     grader: Grader = grade_number
     public: bool = True
+    mixed: bool = True
 
 
 def _ints(text: str) -> list[int]:
@@ -195,6 +199,29 @@ def solve_median(question: str) -> str:
     return str(row[len(row) // 2])
 
 
+def make_ring(rng: Random, level: int) -> tuple[str, str]:
+    """Go round a ring of boxes: asked for is the place at the end, then every place on the way.
+
+    Whoever answers from left to right names the end before the way that leads there. Once both are said, one shows
+    whether the other is right: an attempt holds what mends it, as a sum whose working is written below it.
+    """
+    moves, boxes = ((4, 3), (6, 3), (8, 3), (10, 4), (14, 6))[level - 1]
+    start, *steps = (rng.randint(1, boxes) for _ in range(1 + moves))
+    question = f"On box {start} of {boxes}, move {' '.join(map(str, steps))}: place?"
+    return question, solve_ring(question)
+
+
+def solve_ring(question: str) -> str:
+    """Read start, number of boxes and moves.
+
+    >>> solve_ring("On box 2 of 3, move 2 1 3: place?")
+    '2 1 2 2'
+    """
+    start, boxes, *steps = _ints(question)
+    way = [(start + total - 1) % boxes + 1 for total in accumulate(steps)]
+    return " ".join(map(str, [way[-1], *way]))
+
+
 def make_guess(rng: Random, level: int) -> tuple[str, str]:
     """Hide a number: only "too small" and "too large" lead to it, so it wants several turns and graded feedback."""
     top = (5, 10, 30, 100, 1000)[level - 1]
@@ -217,7 +244,8 @@ FAMILIES: dict[str, Family] = {
     "order": Family(make_order, solve_order, grade_list),
     "letters": Family(make_letters, solve_letters),
     "median": Family(make_median, solve_median),
-    "guess": Family(make_guess, solve_guess, public=False),
+    "ring": Family(make_ring, solve_ring, grade_list, mixed=False),
+    "guess": Family(make_guess, solve_guess, public=False, mixed=False),
 }
 _OPENINGS = {
     "What is the remainder": "remainder",
@@ -227,6 +255,7 @@ _OPENINGS = {
     "Sort from": "order",
     "How often": "letters",
     "What is the median": "median",
+    "On box": "ring",
     "I think of": "guess",
 }
 

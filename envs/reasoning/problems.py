@@ -62,7 +62,7 @@ def make_problem(seed: int, split: str, index: int, family: str, level: int) -> 
 
 
 class Procedural:
-    """Problems made by rule. family: one name, or `mixed` for all but `guess`, in turn; level: 1 to 5, or None for 1 to 3."""
+    """Problems made by rule. family: one name, or `mixed` for all but `ring` and `guess`, in turn; level: 1 to 5, or None for 1 to 3."""
 
     def __init__(self, family: str, level: int | None, seed: int, sizes: dict[str, int]) -> None:
         choice("family", family, ["mixed", *FAMILIES])
@@ -71,7 +71,7 @@ class Procedural:
         if seed < 0:
             raise ValueError(f"seed={seed}: needs 0 or more")
         self._seed, self._sizes = seed, sizes
-        families = [n for n, f in FAMILIES.items() if f.public] if family == "mixed" else [family]
+        families = [n for n, f in FAMILIES.items() if f.mixed] if family == "mixed" else [family]
         levels = LEVELS[:3] if level is None else (level,)
         self._kinds = [f"{name}-{n}" for n in levels for name in families]
 

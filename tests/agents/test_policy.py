@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from agentgym.agents.cache import SlotCache
 from agentgym.agents.models import load
 from agentgym.agents.policy import Policy, parse, tree
 from agentgym.agents.tokenizer import build, mine, words
@@ -32,6 +33,18 @@ def test_the_batch_size_changes_no_action(small_tiny: Path, memory: str, tempera
     one = play(str(small_tiny), memory, 1, temperature=temperature)
     six = play(str(small_tiny), memory, 6, temperature=temperature)
     assert [t.actions for t in one] == [t.actions for t in six]  # type: ignore[attr-defined]
+
+
+def test_rows_that_are_forked_one_by_one_seldom_move_the_cache(small_tiny: Path) -> None:
+    cache = SlotCache(load(str(small_tiny)).model.config, dtype=torch.float32, device=torch.device("cpu"))
+    cache.reserve(1, 16)
+    cache._keys[0][0] = 1.0
+    places = set()
+    for row in range(1, 100):
+        cache.copy(0, [row])
+        places.add(cache._keys[0].data_ptr())
+    assert len(places) <= 8 and cache.slots < 200
+    assert bool((cache._keys[0][:100] == 1).all()) and not cache._keys[0][100:].any()
 
 
 def test_choose_scores_every_command_as_a_plain_reading_would(small_tiny: Path) -> None:

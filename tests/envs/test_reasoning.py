@@ -65,6 +65,25 @@ def test_no_two_splits_share_a_question() -> None:
     )
 
 
+def test_a_ring_names_its_end_before_the_way_and_the_mixture_leaves_it_out() -> None:
+    env = make("reasoning", family="ring", level=3, turns=2, feedback="blind")
+    for task in env.tasks("test")[:50]:
+        question, _ = env.reset(options={"task": task})
+        [answer, _] = env.privileged().actions
+        end, *way = map(int, answer.split())
+        start, boxes, *steps = map(int, re.findall(r"\d+", question))
+        places = [start]
+        for step in steps:
+            for _ in range(step):  # box by box
+                places[-1:] = [places[-1] % boxes + 1]
+            places.append(places[-1])
+        assert way == places[:-1] and end == way[-1]
+        wrong = f"{end % boxes + 1} {' '.join(map(str, way))}"
+        assert env.step(wrong)[1] == 0 and env.step(answer)[1] == 1
+    kinds = {task.split("-")[1] for task in make("reasoning").tasks("test")}
+    assert not kinds & {"ring", "guess"} and {"sums", "median"} <= kinds
+
+
 def test_a_task_is_one_problem_and_another_seed_another() -> None:
     one, two, other = ReasoningEnv(), ReasoningEnv(), ReasoningEnv(seed=1)
     ask = lambda env: [env.reset(options={"task": t})[0] for t in env.tasks("test")]

@@ -20,7 +20,7 @@ from agentgym.training.advantages import leave_one_out
 from agentgym.training.attempts import answers, judge, propose, right, summary
 from agentgym.training.lab import Lab
 from agentgym.training.losses import k3, reinforce
-from agentgym.training.methods.rise import first_attempt, weight
+from agentgym.training.methods.rise import astray, first_attempts, shown, weight
 from agentgym.training.methods.score import credit
 from agentgym.training.reinforce import Ascent, Said, own_words, weights
 from agentgym.training.run import RunDir
@@ -132,8 +132,18 @@ def test_a_right_answer_weighs_exp_of_the_reward_over_tau() -> None:
 
 
 def test_only_the_first_attempt_of_a_demonstration_is_learned() -> None:
-    rows = first_attempt(episode(("4", True), ("4", True), ("4", True)))
-    assert [c.action for c in rows] == ["4", None, None]
+    shown = episode(("4", True), ("4", True), ("4", True))
+    assert [c.action for c in first_attempts(shown, 1)] == ["4", None, None]
+    assert [c.action for c in first_attempts(astray(shown, "7", 0.0), 2)] == ["4", "4", None]
+
+
+def test_a_demonstration_can_answer_another_question_first_and_is_judged_for_it(lab: Lab) -> None:
+    env, led = lab.make_env(), shown(lab, 8, True)
+    assert len(led) == 8 and {s.reward for s in (t.steps[0] for t in led)} >= {0.0}
+    for t in led:
+        astray_, right_ = t.steps
+        assert [astray_.reward, right_.reward] == [judge(env, t.task, [astray_.action])[0], 1.0]
+    assert all(s.reward == 1 for t in shown(lab, 8, False) for s in t.steps) and shown(lab, 0, True) == []
 
 
 def test_the_numbers_of_some_episodes_are_as_counted_by_hand() -> None:
@@ -274,7 +284,7 @@ def test_rise_learns_the_best_of_its_replies_at_every_attempt(small_tiny: Path, 
 def test_the_oracle_distils_right_answers_and_the_ablation_teaches_first_attempts_only(
     small_tiny: Path, tmp_path: Path
 ) -> None:
-    more = {"rise.teacher": "oracle", "rise.first_turns": "yes", "rise.demonstrations": "0"}
+    more = {"rise.teacher": "oracle", "rise.attempts": "1", "rise.demonstrations": "0"}
     run = train("reasoning", "rise", str(small_tiny), out=tmp_path / "run", settings=RISE | more, say=silent)
     env = make("reasoning", **RunDir(run).config()["env_kwargs"])
     taught, _ = read(run / "trajectories" / "01-train.jsonl.zst")
@@ -291,6 +301,8 @@ def test_the_oracle_distils_right_answers_and_the_ablation_teaches_first_attempt
         ("reasoning", "rise", {"env.turns": "1"}, "env.turns=1: rise corrects earlier attempts, so it needs at least 2"),
         ("reasoning", "score", {"env.turns": "5"}, "env.turns=5: score trains two attempts; give env.turns=2"),
         ("reasoning", "score", {"env.feedback": "graded"}, "give env.feedback=blind"),
+        ("reasoning", "rise", {"rise.twice": "yes", "env.feedback": "retry"}, "give env.feedback=blind"),
+        ("reasoning", "rise", {"rise.attempts": "0"}, "rise.attempts=0"),
         ("reasoning", "rise", {"rise.teacher": "nobody"}, "choose one of self, oracle"),
         ("reasoning", "rise", {"rise.tau": "0"}, "rise.tau=0.0: needs a positive temperature"),
         ("reasoning", "score", {"score.samples": "1"}, "score.samples=1: needs at least 2"),

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from ...agents.teachers import Correction, retrace, turns
 from ...envs.core import TextEnv
 from ...envs.errors import at_least, choice
+from ...envs.reasoning import Attempts
 from ...memory.trajectory import Trajectory
 from ..attempts import judge, propose, require
 from ..examples import own_actions
@@ -33,12 +34,14 @@ class Rise:
          before it.
     Source: RISE, arXiv 2407.18219, Eq. 4 and Algorithm 1; τ, N and the loss on the last turn from its code. Evaluated
     in as many turns as the world gives: m1@t1, m5@t1, m1@t5, p1@t5 (training/attempts.py). Its code shows a window of
-    two attempts: --memory window:2. Deviation: the code collects two turns, we collect all that the world gives.
+    two attempts: --memory window:2. Deviation: its code stops at a right attempt, we go on, since at evaluation too
+    nobody says that it is right.
 
-    demonstrations: of round 0; 0 leaves the model as it is. iterations: rounds after it. episodes: rolled out in each.
-    candidates: N, the paper's 16. tau: τ, its code's 0.4. teacher: self or oracle. first_turns: teach at first attempts
-    only, the ablation that leaves out the idea. temperature: of the rollout and the candidates. epochs0, epochs, lr: of
-    the fits.
+    demonstrations: of round 0; 0 leaves the model as it is. twice: round 0 shows second attempts too, each after the
+    answer to another question, to a model that could not answer twice in one conversation otherwise. iterations: rounds
+    after it. episodes: rolled out in each. candidates: N, the paper's 16. tau: τ, its code's 0.4. teacher: self or
+    oracle. attempts: of an episode, the first so many that are taught, None for all; its code has 2, and 1 is the ablation
+    that leaves out the idea. temperature: of the rollout and the candidates. epochs0, epochs, lr: of the fits.
     """
 
     id: ClassVar[str] = "rise"
@@ -46,12 +49,13 @@ class Rise:
     source: ClassVar[str] = "arXiv 2407.18219"
     protocol: ClassVar[Mapping[str, Any]] = {"turns": 5, "feedback": "blind"}
     demonstrations: int = 600
+    twice: bool = False
     iterations: int = 2
     episodes: int = 300
     candidates: int = 16
     tau: float = 0.4
     teacher: str = "self"
-    first_turns: bool = False
+    attempts: int | None = None
     temperature: float = 1.0
     epochs0: float = 6.0
     epochs: float = 3.0
@@ -63,10 +67,14 @@ class Rise:
             raise ValueError(f"rise.tau={self.tau}: needs a positive temperature")
         at_least(0, "rise.", demonstrations=self.demonstrations, iterations=self.iterations)
         at_least(1, "rise.", episodes=self.episodes, candidates=self.candidates)
+        if self.attempts is not None:
+            at_least(1, "rise.", attempts=self.attempts)
 
     def check(self, env: TextEnv) -> None:
         """Raise where the world does not verify several attempts."""
-        require(self.id, env)
+        world = require(self.id, env)
+        if self.twice:
+            blind("rise.twice shows answers to other questions", world)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -81,14 +89,14 @@ class Rise:
     def collect(self, lab: Lab, k: int) -> list[Trajectory]:
         """Return demonstrations in round 0, then the student's own attempts."""
         if k == 0:
-            return demonstrate(lab, self.demonstrations) if self.demonstrations else []
+            return shown(lab, self.demonstrations, self.twice)
         return roll_out(lab, k, self.episodes, self.temperature)
 
     def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
         """Return the improved attempt at every state, weighed by exp(r/τ)."""
         if k == 0:
-            return [first_attempt(t) for t in trajectories]
-        taught = [replace(t, steps=t.steps[:1]) if self.first_turns else t for t in trajectories]
+            return [first_attempts(t, 1 + self.twice) for t in trajectories]
+        taught = [replace(t, steps=t.steps[: self.attempts]) for t in trajectories]
         rows = self._oracle(lab, taught) if self.teacher == "oracle" else self._best(lab, k, taught)
         return [row + [Correction(None)] * (len(t.steps) - len(row)) for row, t in zip(rows, trajectories, strict=True)]
 
@@ -132,7 +140,32 @@ def weight(reward: float, tau: float) -> float:
     return math.exp(reward / tau)
 
 
-def first_attempt(trajectory: Trajectory) -> list[Correction]:
-    """Return a demonstration's first attempt as what should be learned, and nothing of the attempts after it."""
-    first, *rest = own_actions(trajectory)
-    return [first, *(Correction(None) for _ in rest)]
+def shown(lab: Lab, n: int, twice: bool) -> list[Trajectory]:
+    """Return n demonstrations; with `twice` their first attempt is the answer to another question of them.
+
+    From it neither repeating nor mending is learned: what comes from elsewhere says nothing about the question.
+    """
+    played = demonstrate(lab, n) if n else []
+    if not twice:
+        return played
+    env, order = lab.make_env(), lab.rng(23).permutation(len(played))
+    other = [played[int(i)].steps[0].action for i in order]
+    return [astray(t, said, judge(env, t.task, [said])[0]) for t, said in zip(played, other, strict=True)]
+
+
+def astray(trajectory: Trajectory, said: str, reward: float) -> Trajectory:
+    """Return an episode with another first attempt, to which a world that is blind says the same."""
+    first, *rest = trajectory.steps
+    return replace(trajectory, steps=(replace(first, action=said, reward=reward), *rest))
+
+
+def blind(method: str, world: Attempts) -> None:
+    """Raise where the world tells what was wrong, for what takes it to say the same to every answer."""
+    if world.feedback != "blind":
+        raise ValueError(f"env.feedback={world.feedback!r}: {method}; give env.feedback=blind")
+
+
+def first_attempts(trajectory: Trajectory, n: int) -> list[Correction]:
+    """Return what a demonstration last says as what should be learned at its first n attempts, and nothing after them."""
+    right = own_actions(trajectory)[-1]
+    return [right if i < n else Correction(None) for i in range(len(trajectory.steps))]

@@ -17,9 +17,8 @@ from ..advantages import leave_one_out
 from ..attempts import require, right
 from ..lab import Lab
 from ..reinforce import Ascent, spoken
-from .bc import demonstrate
 from .core import dataset
-from .rise import first_attempt
+from .rise import blind, first_attempts, shown
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Score:
     reward only (γ = 0) from its code. A stage is split into rounds of `updates` steps, each round with an optimizer of
     its own, so that a run can be gone on with between any two.
 
-    demonstrations: of round 0; 0 leaves the model as it is. stage1, stage2: rounds of each stage; stage1=0 is the
+    demonstrations: of round 0; 0 leaves the model as it is. twice: see RISE. stage1, stage2: rounds of each stage; stage1=0 is the
     paper's ablation. updates: gradient steps in a round. questions, samples: x and K of a step. alpha: α, the paper's 10; 0 is
     its ablation. beta1, beta2: its 0.01 and 0.1. temperature: of the attempts; 1 keeps the gradient unbiased.
     epochs0, lr0: of round 0. lr: of the policy gradient, by AdamW; None takes 3e-4 for tiny, 2e-5 for adapters.
@@ -45,6 +44,7 @@ class Score:
     source: ClassVar[str] = "arXiv 2409.12917"
     protocol: ClassVar[Mapping[str, Any]] = {"turns": 2, "feedback": "blind"}
     demonstrations: int = 600
+    twice: bool = False
     stage1: int = 2
     stage2: int = 2
     updates: int = 20
@@ -71,8 +71,7 @@ class Score:
         world = require(self.id, env)
         if world.turns != 2:
             raise ValueError(f"env.turns={world.turns}: score trains two attempts; give env.turns=2")
-        if world.feedback != "blind":
-            raise ValueError(f"env.feedback={world.feedback!r}: score corrects unaided; give env.feedback=blind")
+        blind("score corrects unaided", world)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -86,11 +85,11 @@ class Score:
 
     def collect(self, lab: Lab, k: int) -> list[Trajectory]:
         """Return demonstrations in round 0; later rounds play while they update."""
-        return demonstrate(lab, self.demonstrations) if k == 0 and self.demonstrations else []
+        return shown(lab, self.demonstrations, self.twice) if k == 0 else []
 
     def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
-        """Return the demonstrations' first attempts."""
-        return [first_attempt(t) for t in trajectories]
+        """Return the demonstrations' first attempts, with `twice` their second ones too."""
+        return [first_attempts(t, 1 + self.twice) for t in trajectories]
 
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
         """Fit the demonstrations, then take `updates` on-policy steps a round."""
