@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..envs.core import Info, Privileged, Searcher
+from ..envs.core import Draws, Info, Privileged, Searcher
 from ..memory.core import Turn
 from .core import Decision
 
@@ -126,8 +126,8 @@ class NoisyAgent(_Drawing):
         return out
 
 
-class SearcherAgent:
-    """The world's searching expert, one a running episode."""
+class SearcherAgent(_Drawing):
+    """The world's searching expert, one a running episode; the draws of one that draws are keyed by (seed, episode)."""
 
     name = "searcher"
 
@@ -136,7 +136,8 @@ class SearcherAgent:
         self._experts: dict[int, Searcher] = {}
 
     def begin(self, seed: int) -> None:
-        """Forget every episode."""
+        """Forget every episode and key the draws."""
+        super().begin(seed)
         self._experts.clear()
 
     def release(self, episode: int) -> None:
@@ -153,8 +154,10 @@ class SearcherAgent:
         for turn in turns:
             info = Info(goal=turn.goal, admissible=turn.admissible)
             if turn.t == 0:
-                self._experts[turn.episode] = self._make(turn.goal)
-                self._experts[turn.episode].begin(turn.goal, turn.observation, info)
+                expert = self._experts[turn.episode] = self._make(turn.goal)
+                if isinstance(expert, Draws):
+                    expert.draw_from(np.random.default_rng([self._seed, turn.episode]))
+                expert.begin(turn.goal, turn.observation, info)
             else:
                 self._experts[turn.episode].observe(turn.action or "", turn.observation, info)
             out.append(Decision(self._experts[turn.episode].act()))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
 import gymnasium
+import numpy as np
 from gymnasium import spaces
 
 from .ids import SPLITS as SPLITS
@@ -78,6 +79,14 @@ class Searcher(Protocol):
 
     def act(self, hint: str | None = None) -> str:
         """Return the next action; while it still searches, a hint steers it to the same kind of place."""
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """A searcher that draws: who plays it says from what before it begins, else its first observation says it."""
+
+    def draw_from(self, rng: np.random.Generator) -> None:
+        """Draw from this in the episode that begins next."""
 
 
 class TextEnv(gymnasium.Env[str, str]):

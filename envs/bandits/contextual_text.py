@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from zlib import crc32
 
 import numpy as np
 
 from ..core import Info
 from .contextual import CONTEXTUAL, Ridge, ridge
+from .searcher import Drawing
 from .views import Scenario, header
 
 _EVENT = re.compile(r"^Context: .*\[([^\]]*)\]$|^Action: (.+)\nReward: (\S+)$", re.MULTILINE)
@@ -74,7 +74,7 @@ def prompt(s: Scenario, horizon: int, past: str, n: int, who: str, guide: str = 
     return f"{opening(s, horizon)}\n\n{header(n)}{past}{question(who, guide)}"
 
 
-class ContextualSearcher:
+class ContextualSearcher(Drawing):
     """LinUCB, linear Thompson sampling, greedy or random, from what the observations say."""
 
     def __init__(self, name: str = "linucb") -> None:
@@ -83,7 +83,7 @@ class ContextualSearcher:
     def begin(self, goal: str, observation: str, info: Info) -> None:
         """Take the films' names and read the first user."""
         self._arms = sorted(info.get("admissible") or ())
-        self._rng = np.random.default_rng(crc32(observation.encode()))
+        self._rng = self._begun(observation)
         self._fit: Ridge | None = None
         self._read(observation)
 

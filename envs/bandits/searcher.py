@@ -17,7 +17,21 @@ _ROW = re.compile(r"^(.+) \w+, (\d+) times, average reward ([-\d.]+)", re.MULTIL
 _SD = re.compile(r"standard deviation of ([\d.]*\d)")
 
 
-class BanditSearcher:
+class Drawing:
+    """One who draws from what it was handed for an episode; from its first observation, where it was handed nothing."""
+
+    _handed: np.random.Generator | None = None
+
+    def draw_from(self, rng: np.random.Generator) -> None:
+        """Draw from this in the episode that begins next."""
+        self._handed = rng
+
+    def _begun(self, observation: str) -> np.random.Generator:
+        rng, self._handed = self._handed, None
+        return np.random.default_rng(crc32(observation.encode())) if rng is None else rng
+
+
+class BanditSearcher(Drawing):
     """UCB, KL-UCB, Thompson, greedy or random, from any of the three views.
 
     A header ("So far you have interacted") means that the observation holds the whole history, else it adds one pull.
@@ -32,7 +46,7 @@ class BanditSearcher:
         self._arms = choices(observation) or list(info.get("admissible") or ())
         noise = _SD.search(observation)
         self._policy = algorithm(self._name, float(noise[1]) if noise else None)
-        self._rng = np.random.default_rng(crc32(observation.encode()))
+        self._rng = self._begun(observation)
         self._clear()
 
     def _clear(self) -> None:

@@ -32,9 +32,9 @@ def silent(_: str) -> None:
     pass
 
 
-def play(env_id: str, kwargs: dict[str, Any], tasks: list[str], agent: Any = None) -> list[Trajectory]:
+def play(env_id: str, kwargs: dict[str, Any], tasks: list[str], agent: Any = None, seed: int = 0) -> list[Trajectory]:
     expert = agent or SearcherAgent(lambda _: make(env_id, **kwargs).searcher())
-    return rollout(lambda: make(env_id, **kwargs), expert, memory_maker("full"), tasks, env_id=env_id)
+    return rollout(lambda: make(env_id, **kwargs), expert, memory_maker("full"), tasks, env_id=env_id, seed=seed)
 
 
 def test_what_is_told_of_a_bandits_player_is_what_the_engine_counts() -> None:
@@ -76,6 +76,15 @@ def test_evaluation_tells_algorithms_apart() -> None:
     assert rows["ucb"]["opt_frac"]["mean"] > rows["random"]["opt_frac"]["mean"] + 0.1
 
 
+@pytest.mark.parametrize("env", ["bandit", "contextual-bandit"])
+def test_an_algorithm_that_draws_does_so_anew_in_every_episode_and_by_the_seed(env: str) -> None:
+    kwargs, task = {"expert": "random", "horizon": 12}, make(env).tasks("test")[0]
+    some = [t.actions for t in play(env, kwargs, [task] * 6)]
+    assert len(set(map(tuple, some))) == 6
+    assert some == [t.actions for t in play(env, kwargs, [task] * 6)]
+    assert some != [t.actions for t in play(env, kwargs, [task] * 6, seed=1)]
+
+
 @pytest.mark.parametrize(("env", "expert"), [("bandit", "greedy"), ("contextual-bandit", "linucb")])
 def test_whole_episodes_of_the_chosen_algorithm_are_imitated(
     env: str, expert: str, small_tiny: Path, tmp_path: Path
@@ -85,7 +94,8 @@ def test_whole_episodes_of_the_chosen_algorithm_are_imitated(
     taught, _ = read(run / "trajectories" / "00-train.jsonl.zst")
     kwargs = json.loads((run / "config.json").read_text())["env_kwargs"]
     assert len(taught) == 8 and not all(t.success for t in taught)
-    assert [t.actions for t in taught] == [t.actions for t in play(env, kwargs, [t.task for t in taught])]
+    again = play(env, kwargs, [t.task for t in taught], seed=taught[0].seed)
+    assert [t.actions for t in taught] == [t.actions for t in again]
     assert all([c[0] for c in t.meta["corrections"]] == t.actions for t in taught)
     done = json.loads((run / "result.json").read_text())["iterations"][0]["eval"]["test"]
     assert done["bandit"]["n"] == 8 and done["bandit"]["regret"]["mean"] > 0
