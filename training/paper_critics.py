@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -28,7 +27,7 @@ from ..memory.trajectory import Trajectory
 from .critics import OBJECTIVES, correlation, fit, save_critic, transitions
 from .evaluate import mean_ci, proportion
 from .rollout import rollout
-from .run import save_json
+from .run import kept
 
 CLAIM = (
     "Critics fitted to a weak policy's episodes order actions as the exact values do, and re-ranking that policy by them "
@@ -117,7 +116,7 @@ def reproduce(
     judged: list[dict[str, Any]] = []
     for level in LEVELS:
         setting = Setting(**level.changes | small)
-        cells = [_kept(out, level.env, seed, setting, say) for seed in seeds]
+        cells = [_cell(out, level.env, seed, setting, say) for seed in seeds]
         rows += [_row(level.env, arm, [c["arms"][arm] for c in cells]) for arm in cells[0]["arms"]]
         judged += [_judged(level.env, name, [c["critics"][name] for c in cells]) for name in cells[0]["critics"]]
     return {
@@ -127,15 +126,10 @@ def reproduce(
     }  # fmt: skip
 
 
-def _kept(out: Path, env: str, seed: int, setting: Setting, say: Callable[[str], None]) -> dict[str, Any]:
-    file = out / f"critics-{env}-{seed}.json"
-    if file.is_file():
-        held: dict[str, Any] = json.loads(file.read_text())
-        if held["setting"] == asdict(setting):
-            return held
-    row = measure(env, seed, setting, say, out / f"critics-{env}-{seed}")
-    save_json(file, row)
-    return row
+def _cell(out: Path, env: str, seed: int, setting: Setting, say: Callable[[str], None]) -> dict[str, Any]:
+    folder = out / f"critics-{env}-{seed}"
+    work = partial(measure, env, seed, setting, say, folder)
+    return kept(folder.with_name(f"{folder.name}.json"), work, setting=asdict(setting))
 
 
 def measure(

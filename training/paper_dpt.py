@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,7 +17,7 @@ from ..envs.bandits.engine import Bandits, Counts, Floats, Play, Policy
 from .bandits import pooled
 from .evaluate import mean_ci, proportion
 from .methods.dpt import Deployed, InContext, Pretraining, exact, posterior_sampling, pretrain
-from .run import save_json
+from .run import kept
 
 CLAIM = (
     "DPT (arXiv 2306.14892): a transformer that learned to name the best arm from random behaviour explores, deployed, as "
@@ -50,7 +49,9 @@ def reproduce(
     60 pulls; the numbers mean nothing.
     """
     setting = QUICK if quick else Setting()
-    cells = [_kept(out, seed, setting, say) for seed in seeds]
+    cells = [
+        kept(out / f"dpt-{seed}.json", partial(measure, seed, setting, say), setting=asdict(setting)) for seed in seeds
+    ]
     rows = [pooled(name, [c["arms"][name] for c in cells], setting.plan.horizon) for name in cells[0]["arms"]]
     return {
         "claim": CLAIM, "split": "unseen bandits", "measure": "regret", "setting": asdict(setting),
@@ -65,17 +66,6 @@ def holds(rows: Sequence[dict[str, Any]]) -> bool:
     high = arms["DPT"]["ci95"][1]
     worse = ("empirical mean", "DPT, likeliest arm", "DPT, trained to imitate")
     return bool(arms["DPT"]["mean"] <= arms["UCB"]["ci95"][1] and all(high < arms[w]["ci95"][0] for w in worse))
-
-
-def _kept(out: Path, seed: int, setting: Setting, say: Callable[[str], None]) -> dict[str, Any]:
-    file = out / f"dpt-{seed}.json"
-    if file.is_file():
-        held: dict[str, Any] = json.loads(file.read_text())
-        if held["setting"] == json.loads(json.dumps(asdict(setting))):
-            return held
-    row = measure(seed, setting, say)
-    save_json(file, row)
-    return row
 
 
 def measure(seed: int, setting: Setting, say: Callable[[str], None] = print) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -22,7 +21,7 @@ from ..memory import memory_maker
 from ..memory.trajectory import Trajectory
 from .evaluate import mean_ci, proportion
 from .prefixes import fit, prefixes
-from .run import save_json
+from .run import kept
 from .team import rollout_team
 
 CLAIM = (
@@ -97,7 +96,7 @@ def reproduce(
     """
     setting = Setting(data=120, steps=500, episodes=30) if quick else Setting()
     together = "all levels"
-    cells = {v.name: [_kept(out, v, seed, replace(setting, **v.changes), say) for seed in seeds] for v in levels}
+    cells = {v.name: [_cell(out, v, seed, replace(setting, **v.changes), say) for seed in seeds] for v in levels}
     if len(levels) == 1:
         together = levels[0].name
     else:
@@ -116,17 +115,14 @@ def reproduce(
 overcooked = partial(reproduce, levels=(KITCHEN,))
 
 
-def _kept(out: Path, level: Level, seed: int, setting: Setting, say: Callable[[str], None]) -> dict[str, Any]:
-    file = out / f"read-{level.env}-{seed}.json"
-    if file.is_file():
-        held: dict[str, Any] = json.loads(file.read_text())
-        if held["setting"] == asdict(setting) and held["level"] == level.task:
-            return held
-    begin = time.monotonic()
-    row = measure(level, seed, setting)
-    say(f"{level.name}, seed {seed}: {time.monotonic() - begin:.0f} s, critic {row['critic']}")
-    save_json(file, row)
-    return row
+def _cell(out: Path, level: Level, seed: int, setting: Setting, say: Callable[[str], None]) -> dict[str, Any]:
+    def work() -> dict[str, Any]:
+        begin = time.monotonic()
+        row = measure(level, seed, setting)
+        say(f"{level.name}, seed {seed}: {time.monotonic() - begin:.0f} s, critic {row['critic']}")
+        return row
+
+    return kept(out / f"read-{level.env}-{seed}.json", work, setting=asdict(setting), level=level.task)
 
 
 def measure(level: Level, seed: int, setting: Setting) -> dict[str, Any]:

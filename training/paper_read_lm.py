@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +17,7 @@ from ..envs import make_team
 from ..memory import memory_maker
 from .paper_read import ROCO, Level, arm_row
 from .play import student
-from .run import RunDir, save_json
+from .run import RunDir, kept
 from .student import Student
 from .team import rollout_team
 from .train import configure, once
@@ -75,7 +74,7 @@ def reproduce(
     success; it holds where the 95 % intervals of success are apart and there are no more steps.
     """
     setting = replace(Setting(), **FAST) if quick else Setting()
-    done = [(v.name, _kept(out, v, seed, replace(setting, **v.changes), say)) for seed in seeds for v in LEVELS]
+    done = [(v.name, _cell(out, v, seed, replace(setting, **v.changes), say)) for seed in seeds for v in LEVELS]
     cells = {v.name: [cell for name, cell in done if name == v.name] for v in LEVELS}
     cells[EVERYWHERE] = [c for some in cells.values() for c in some]
     rows = [
@@ -97,19 +96,16 @@ def _effect(rows: dict[str, dict[str, Any]], arm: str, base: str) -> dict[str, A
     return {"effect": f"{arm} over {base}", "gain": a["mean"] - b["mean"], "holds": bool(holds)}
 
 
-def _kept(out: Path, level: Level, seed: int, setting: Setting, say: Callable[[str], None]) -> dict[str, Any]:
-    file = out / f"read-lm-{level.env}-{seed}.json"
-    if file.is_file():
-        held: dict[str, Any] = json.loads(file.read_text())
-        if held["setting"] == asdict(setting) and held["level"] == level.task:
-            return held
-    begin = time.process_time()
-    told = measure(level, seed, setting, out, say)
-    told["cpu_s"] = round(time.process_time() - begin, 1)
-    save_json(file, told)
-    shares = {name: float(np.mean(arm["success"])) for name, arm in told["arms"].items()}
-    say(f"{level.name}, seed {seed}: {told['cpu_s']:.0f} CPU-s, success {shares}")
-    return told
+def _cell(out: Path, level: Level, seed: int, setting: Setting, say: Callable[[str], None]) -> dict[str, Any]:
+    def work() -> dict[str, Any]:
+        begin = time.process_time()
+        told = measure(level, seed, setting, out, say)
+        told["cpu_s"] = round(time.process_time() - begin, 1)
+        shares = {name: float(np.mean(arm["success"])) for name, arm in told["arms"].items()}
+        say(f"{level.name}, seed {seed}: {told['cpu_s']:.0f} CPU-s, success {shares}")
+        return told
+
+    return kept(out / f"read-lm-{level.env}-{seed}.json", work, setting=asdict(setting), level=level.task)
 
 
 def measure(level: Level, seed: int, setting: Setting, out: Path, say: Callable[[str], None]) -> dict[str, Any]:

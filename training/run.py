@@ -175,6 +175,18 @@ def save_json(path: Path, row: Any) -> None:
     save_text(path, json.dumps(row, indent=1) + "\n")
 
 
+def kept(file: Path, make: Callable[[], dict[str, Any]], **marks: Any) -> dict[str, Any]:
+    """Return the JSON object in a file if it has these marks, else what is made now, which is written there."""
+    marks = json.loads(json.dumps(marks))
+    if file.is_file():
+        held: dict[str, Any] = json.loads(file.read_text())
+        if held | marks == held:
+            return held
+    row = make()
+    save_json(file, row)
+    return row
+
+
 def versions() -> dict[str, str]:
     """Return the versions of what the numbers depend on."""
     out = {}
