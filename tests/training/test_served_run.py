@@ -92,6 +92,28 @@ def test_a_run_behind_a_server_is_the_run_of_one_process(small_tiny: Path, tmp_p
     assert folder.name.endswith(digest(last.model)) and host.names == ["base", folder.name]
 
 
+ONE_ROUND = {
+    "grpo": {"grpo.demonstrations": "6", "grpo.epochs0": "1", "grpo.iterations": "1", "grpo.updates": "2"},
+    "leap": {
+        "leap.demonstrations": "6", "leap.epochs0": "1", "leap.iterations": "1", "leap.episodes": "4",
+        "leap.update_by": "dpo",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", list(ONE_ROUND))
+def test_what_reinforces_or_prefers_does_so_through_a_server_too(method: str, small_tiny: Path, tmp_path: Path) -> None:
+    settings = ONE_ROUND[method] | {"env.max_steps": "4", "eval.valid": "2", "eval.test": "0"}
+    plain: dict[str, Any] = {
+        "method": method, "model": str(small_tiny), "settings": settings, "say": lambda _: None,
+    }  # fmt: skip
+    with hosting(of(small_tiny)) as url:
+        there = train(**plain, out=tmp_path / "there", server=url)
+    here = train(**plain, out=tmp_path / "here")
+    for name in sorted(f.name for f in (here / "trajectories").iterdir()):
+        assert_same(read(there / "trajectories" / name)[0], read(here / "trajectories" / name)[0])
+
+
 def test_weights_that_change_are_pushed_under_another_name_and_act(small_tiny: Path, tmp_path: Path) -> None:
     student = Student.of(str(small_tiny))
     host = of(small_tiny)
