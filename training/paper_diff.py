@@ -29,7 +29,7 @@ WORLDS: dict[str, dict[str, str]] = {
     "alfworld": {"bc.demonstrations": "300", "bc.epochs": "6"},
     "babyai": {"bc.demonstrations": "300", "bc.epochs": "6", "env.level": "goto", "env.max_steps": "32"},
     "textworld": {
-        "bc.demonstrations": "500", "bc.epochs": "5", "env.rooms": "3", "env.objects": "6", "env.quest": "3",
+        "bc.demonstrations": "400", "bc.epochs": "4", "env.rooms": "3", "env.objects": "6", "env.quest": "3",
         "env.max_steps": "15",
     },
     "device": {"bc.demonstrations": "300", "bc.epochs": "6", "env.level": "L0,L1", "env.max_steps": "12"},
