@@ -64,16 +64,17 @@ def load(name: str) -> Loaded:
                 "model 'smollm2' is not on this machine: fetch it with `agentgym models get smollm2`"
             )
         return _load_chat(str(folder), name)
-    if _is_tiny(Path(name)):
+    if is_tiny(name):
         return load_tiny(Path(name), name)
     if not Path(name).exists() and "/" not in name:
         raise FileNotFoundError(f"model {name!r}: neither tiny, smollm2, a folder, nor a hub id such as org/name")
     return _load_chat(name, name)
 
 
-def _is_tiny(folder: Path) -> bool:
-    file = folder / "tokenizer.json"
-    return file.is_file() and '"<|act|>"' in file.read_text(encoding="utf-8")
+def is_tiny(name: str) -> bool:
+    """Whether a name is `tiny` or the folder of one."""
+    file = Path(name) / "tokenizer.json"
+    return name == "tiny" or (file.is_file() and '"<|act|>"' in file.read_text(encoding="utf-8"))
 
 
 def load_tiny(folder: Path, name: str) -> Loaded:

@@ -38,7 +38,7 @@ READY = ("alfworld",)
 """The worlds whose words `tiny` knows as it is; for the others they are grown."""
 MEMORIES = ("full", "window:4", "summary:4", "diff:forward", "diff:forward,show=yes")
 BUDGET = 1024
-SETTINGS = {"eval.valid": "0", "eval.test": "60", "eval.before": "no", "run.batch": "64"}
+SETTINGS = {"eval.valid": "0", "eval.test": "60", "eval.before": "no"}
 QUICK = {"bc.demonstrations": "12", "bc.epochs": "1", "eval.test": "6", "env.max_steps": "15"}
 
 

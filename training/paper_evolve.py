@@ -68,7 +68,6 @@ def _run(label: str, seed: int, n: int, out: Path, quick: bool, say: Callable[[s
     method, own = ARMS[label]
     named = {f"{method}.{k}": v for k, v in (QUICK if quick else FULL).items()}
     named |= WORLD | own | {"eval.valid": "0", "eval.test": str(n), "eval.before": str(label == MAIN)}
-    named["run.batch"] = "64"
     model = grown("bandit", out / "evolve-words", settings("bandit", WORLD))
     config = partial(configure, "bandit", method, str(model), "full", seed, named, quick)
     return once(out / f"evolve-{label.replace(' ', '-').lower()}-{seed}", config, say)

@@ -11,6 +11,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from ..agents.models import is_tiny
 from ..agents.served import Server
 from ..envs import make, make_single, make_team, options
 from ..envs.core import SPLITS, TextEnv
@@ -96,7 +97,7 @@ def _legal(env: str, cls: type[Any]) -> dict[str, Any]:
 
 def _defaults(env: str, cls: type[Any], model: str, quick: bool) -> dict[str, Any]:
     """What is set where the user sets nothing, but for the method's own defaults."""
-    tiny = model == "tiny"
+    tiny = is_tiny(model)
     splits = {"valid": 140, "test": 134}
     if quick:
         splits = {"valid": 20, "test": 20} if tiny else {"valid": 0, "test": 40}
@@ -106,7 +107,7 @@ def _defaults(env: str, cls: type[Any], model: str, quick: bool) -> dict[str, An
         **{f"env.{k}": v for k, v in getattr(cls, "protocol", {}).items() if k in options(env)},
         **{f"{cls.id}.{k}": v for k, v in hyper.items() if k in known},
         **{f"eval.{split}": n for split, n in splits.items()},
-        "eval.before": not tiny, "run.batch": 64 if tiny else 8,
+        "eval.before": model != "tiny", "run.batch": 64 if tiny else 8,
     }  # fmt: skip
 
 
