@@ -76,7 +76,8 @@ class Ascent:
     """REINFORCE with a KL penalty to a reference; an optimizer that lives through some on-policy updates.
 
     The reference is the student with a checkpoint's weights, kept as one copy of what trains. Dropout stays off, so
-    that the tokens' probabilities are those with which they were drawn.
+    that the tokens' probabilities are those with which they were drawn. Optimizers are those of a fit: Muon, for adapters
+    AdamW.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Ascent:
     ) -> None:
         self._model, self._batch_tokens, self._clip = student.model, batch_tokens, clip
         self._lr, self._steps = lr or (2e-5 if student.adapted else 3e-4), 0
-        self._optimizers = update.adamw(self._model, self._lr)
+        self._optimizers = (update.adamw if student.adapted else update.muon)(self._model, self._lr)
         self._bf16 = update.fast_bf16(self._model.device)
         now = weights(self._model)
         student.restore(reference)

@@ -43,7 +43,7 @@ class Grpo:
     group: tasks and G of an update. passes: over an update's episodes. epsilon, beta: ε and β. scale: no divides by no
     std (Dr. GRPO). step_weight: ω. gamma: of the steps' returns. anchor: what makes two states the same, state or
     observation. temperature: of play; 1 keeps the gradient unbiased. epochs0, lr0: of round 0. lr: of the policy
-    gradient, by AdamW; None takes 3e-4 for tiny, 2e-5 for adapters.
+    gradient; None takes 3e-4 for tiny, 2e-5 for adapters.
     """
 
     id: ClassVar[str] = "grpo"
