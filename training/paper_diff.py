@@ -30,7 +30,7 @@ WORLDS: dict[str, dict[str, str]] = {
     "babyai": {"bc.demonstrations": "300", "bc.epochs": "6", "env.level": "goto", "env.max_steps": "32"},
     "textworld": {
         "bc.demonstrations": "400", "bc.epochs": "4", "env.rooms": "3", "env.objects": "6", "env.quest": "3",
-        "env.max_steps": "15",
+        "env.max_steps": "15", "run.step_tokens": "1024",
     },
     "device": {"bc.demonstrations": "300", "bc.epochs": "6", "env.level": "L0,L1", "env.max_steps": "12"},
 }  # fmt: skip
