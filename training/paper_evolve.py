@@ -25,7 +25,7 @@ ARMS: dict[str, tuple[str, dict[str, str]]] = {
 }
 MAIN = "OFT of UCB"
 WORLD = {"env.horizon": "12", "env.detailed": "no"}
-FULL = {"demonstrations": "300", "epochs": "6"}
+FULL = {"demonstrations": "600", "epochs": "4"}
 QUICK = {"demonstrations": "12", "epochs": "1"}
 
 
@@ -68,6 +68,7 @@ def _run(label: str, seed: int, n: int, out: Path, quick: bool, say: Callable[[s
     method, own = ARMS[label]
     named = {f"{method}.{k}": v for k, v in (QUICK if quick else FULL).items()}
     named |= WORLD | own | {"eval.valid": "0", "eval.test": str(n), "eval.before": str(label == MAIN)}
+    named["run.step_tokens"] = "1024"
     model = grown("bandit", out / "evolve-words", settings("bandit", WORLD))
     config = partial(configure, "bandit", method, str(model), "full", seed, named, quick)
     return once(out / f"evolve-{label.replace(' ', '-').lower()}-{seed}", config, say)
