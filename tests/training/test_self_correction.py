@@ -233,7 +233,8 @@ def test_ascent_makes_praised_words_likely_and_a_penalty_holds_it_back(lab: Lab)
     free, row = climb(0.0)
     held, tight = climb(100.0)
     assert free > before + 1 and row["kl"] > 0
-    assert before < held < free and tight["kl"] < row["kl"]
+    # a step of Muon is as long as its rate says, so who is held goes to and fro about the reference
+    assert abs(held - before) < 0.5 * (free - before) and tight["kl"] < row["kl"]
 
 
 def test_the_reference_is_the_checkpoint_and_the_student_is_left_as_it_was(lab: Lab) -> None:
