@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -50,9 +51,9 @@ def reproduce(
     A run that lies in `out` is not run again, and one that was cut off goes on. Rows: success on the test tasks of all
     seeds; `tokens`, the mean length of the prompt at a step; `read`, how many of them were new at a step, since what a
     prompt shares with the one before lies in the policy's cache; `reach`, how many of the earlier actions are still in it
-    word for word, as a share. Holds where the best diff memory's success, pooled over
-    the worlds, lies above that of `full` with intervals apart. Quick: two memories, a handful of episodes; the numbers
-    mean nothing.
+    word for word, as a share; `fit_steps`, what the fit took. Holds where the best diff memory's success, pooled over the
+    worlds, lies above that of `full` with intervals apart, after no more steps of the fit. Quick: two memories, a handful
+    of episodes; the numbers mean nothing.
 
     Not among them: `notes`, the agent's own lines, which a policy that chooses among commands does not write, so that it
     would be `full` with another word for what is forgotten; and the other codecs, whose lengths `agentgym bench memory`
@@ -71,9 +72,10 @@ def reproduce(
     total = {m: _pool(some) for m, some in pooled.items()}
     best = max((m for m in memories if m.startswith("diff")), key=lambda m: float(total[m]["mean"]))
     gain = total[best]["mean"] - total["full"]["mean"]
+    apart = total[best]["ci95"][0] > total["full"]["ci95"][1]
     return {
         "claim": CLAIM, "split": "test", "measure": "success", "budget": BUDGET, "rows": rows,
-        "pooled": total, "best": best, "gain": gain, "holds": bool(total[best]["ci95"][0] > total["full"]["ci95"][1]),
+        "pooled": total, "best": best, "gain": gain, "holds": bool(apart and total[best]["fit_steps"] <= total["full"]["fit_steps"]),
     }  # fmt: skip
 
 
@@ -102,12 +104,14 @@ def _row(runs: Sequence[Path], memory: str, student: Student) -> dict[str, Any]:
     every = [t for episodes in played for t in episodes]
     make_memory = memory_maker(memory, student.count)
     views = [view for t in every for view in turns(t, make_memory())]
+    fits = [json.loads((run / "result.json").read_text())["iterations"][0]["fit"] for run in runs]
     fresh = [n for t in every for n in _new(t, turns(t, make_memory()), student.renderer)]
     return {
         "n": len(every), "seeds": len(runs), **proportion([t.success for t in every]),
         "by_seed": [sum(t.success for t in episodes) / len(episodes) for episodes in played],
         "score": sum(t.score for t in every) / len(every), "steps": len(fresh) / len(every),
         "tokens": sum(v.tokens for v in views) / len(views), "read": sum(fresh) / len(fresh),
+        "fit_steps": sum(fit["steps"] for fit in fits) / len(fits),
         "reach": sum(_acts(v) for v in views) / max(1, sum(v.t for v in views)),
     }  # fmt: skip
 
@@ -129,4 +133,5 @@ def _new(t: Trajectory, views: Iterable[Turn], renderer: Renderer) -> Iterator[i
 def _pool(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     won = sum(round(r["mean"] * r["n"]) for r in rows)
     n = sum(r["n"] for r in rows)
-    return {"n": n, **proportion([True] * won + [False] * (n - won))}
+    taken = sum(r["fit_steps"] for r in rows) / len(rows)
+    return {"n": n, **proportion([True] * won + [False] * (n - won)), "fit_steps": taken}
