@@ -27,7 +27,8 @@ class ReasoningEnv(Attempts):
     Reward: 1 for a right attempt, else 0. Terminates when right (not in `blind`) or after `turns` attempts.
     Success: the last attempt is right. Score: its share of right places for lists, else 0 or 1.
     Tasks: `procedural` (families sums, products, remainder, sequence, equation, largest, order, letters, median; besides
-    ring, whose way comes after its end, and guess, which lives on feedback; levels 1 to 5; no two splits share a question), `gsm8k` and `math` from the folder `data`,
+    ring, whose way comes after its end, and guess, which lives on feedback; levels 1 to 5; no two splits share a
+    question), `gsm8k` and `math` from the folder `data`,
     `reasoning-gym:TASK` with the extra [reasoning].
     Privileged: the answer.
     Source: protocols of RISE, arXiv 2407.18219 (turns=5), and SCoRe, arXiv 2409.12917 (turns=2, feedback="blind").

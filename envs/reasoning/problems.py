@@ -62,7 +62,10 @@ def make_problem(seed: int, split: str, index: int, family: str, level: int) -> 
 
 
 class Procedural:
-    """Problems made by rule. family: one name, or `mixed` for all but `ring` and `guess`, in turn; level: 1 to 5, or None for 1 to 3."""
+    """Problems made by rule.
+
+    family: one name, or `mixed` for all but `ring` and `guess`, in turn. level: 1 to 5, or None for 1 to 3.
+    """
 
     def __init__(self, family: str, level: int | None, seed: int, sizes: dict[str, int]) -> None:
         choice("family", family, ["mixed", *FAMILIES])

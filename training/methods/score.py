@@ -33,9 +33,9 @@ class Score:
     reward only (γ = 0) from its code. A stage is split into rounds of `updates` steps, each round with an optimizer of
     its own, so that a run can be gone on with between any two.
 
-    demonstrations: of round 0; 0 leaves the model as it is. twice: see RISE. stage1, stage2: rounds of each stage; stage1=0 is the
-    paper's ablation. updates: gradient steps in a round. questions, samples: x and K of a step. alpha: α, the paper's 10; 0 is
-    its ablation. beta1, beta2: its 0.01 and 0.1. temperature: of the attempts; 1 keeps the gradient unbiased.
+    demonstrations: of round 0; 0 leaves the model as it is. twice: see RISE. stage1, stage2: rounds of each stage;
+    stage1=0 is the paper's ablation. updates: gradient steps in a round. questions, samples: x and K of a step. alpha: α,
+    the paper's 10; 0 is its ablation. beta1, beta2: its 0.01 and 0.1. temperature: of the attempts; 1 keeps the gradient unbiased.
     epochs0, lr0: of round 0. lr: of the policy gradient; None takes 3e-4 for tiny, 2e-5 for adapters.
     """
 
