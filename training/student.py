@@ -101,20 +101,26 @@ class Student:
         return Policy(self.model, self.renderer, name=self.name, mode=self.mode, temperature=temperature)
 
     def fit(
-        self, examples: Sequence[Example], rng: np.random.Generator, *, epochs: float, lr: float | None
+        self,
+        examples: Sequence[Example],
+        rng: np.random.Generator,
+        *,
+        epochs: float,
+        lr: float | None,
+        steps: int | None = None,
     ) -> dict[str, float]:
-        """Imitate: minimise the weighted negative log-likelihood of the sequences.
+        """Imitate: minimise the weighted negative log-likelihood of the sequences, for some epochs or for `steps` steps.
 
         Adapters take an episode or so a step: in few large batches a short run gives them too few steps to learn.
         """
-        self._together("fit", examples=examples, rng=rng, epochs=epochs, lr=lr)
+        self._together("fit", examples=examples, rng=rng, epochs=epochs, lr=lr, steps=steps)
         if self.adapted:
             return update.fit(
-                self.model, examples, epochs=epochs, lr=lr or adapter_lr(self.model.config.hidden_size),
+                self.model, examples, epochs=epochs, steps=steps, lr=lr or adapter_lr(self.model.config.hidden_size),
                 batch_tokens=self.step_tokens or 1024, rng=rng, optimizer=update.adamw, pass_tokens=self.pass_tokens, on_step=self.on_step,
             )  # fmt: skip
         return update.fit(
-            self.model, examples, epochs=epochs, lr=lr or 1e-3, batch_tokens=self.step_tokens or 4096, rng=rng,
+            self.model, examples, epochs=epochs, steps=steps, lr=lr or 1e-3, batch_tokens=self.step_tokens or 4096, rng=rng,
             pass_tokens=self.pass_tokens, on_step=self.on_step,
         )  # fmt: skip
 

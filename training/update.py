@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..envs.errors import at_least
 from . import processes
 from .limits import memory_for
 from .losses import token_logps, weighted_nll
@@ -174,9 +175,15 @@ def _diverged(
     return FloatingPointError(f"{what} at step {k + 1} of {len(plan)}; suspects: {', '.join(suspects)}")
 
 
-def _plan(examples: Sequence[Example], epochs: float, batch_tokens: int, rng: np.random.Generator) -> list[list[int]]:
-    """The batches of all epochs, the last of which may be a part of one."""
+def _plan(
+    examples: Sequence[Example], epochs: float, steps: int | None, batch_tokens: int, rng: np.random.Generator
+) -> list[list[int]]:
+    """The batches of all epochs, the last of which may be a part of one; with `steps`, so many batches."""
     plan: list[list[int]] = []
+    while steps is not None and len(plan) < steps:
+        plan += batches(examples, batch_tokens, rng)
+    if steps is not None:
+        return plan[:steps]
     while len(plan) == 0 or epochs > 0:
         one = list(batches(examples, batch_tokens, rng))
         plan += one[: math.ceil(len(one) * min(1.0, epochs))]
@@ -192,6 +199,7 @@ def fit(
     lr: float,
     batch_tokens: int,
     rng: np.random.Generator,
+    steps: int | None = None,
     optimizer: Callable[[Any, float], list[torch.optim.Optimizer]] = muon,
     warmup: float = 0.05,
     cooldown: float = 0.5,
@@ -202,7 +210,7 @@ def fit(
 ) -> dict[str, float]:
     """Minimise the weighted negative log-likelihood; the rate warms up, holds, then falls to zero linearly.
 
-    batch_tokens: padded tokens of a step. pass_tokens: of these, how many are read at once; None for all. It changes
+    batch_tokens: padded tokens of a step. steps: of the optimizer, in place of `epochs`. pass_tokens: of these, how many are read at once; None for all. It changes
     the memory that a step takes, not the step.
 
     Returns:
@@ -212,13 +220,15 @@ def fit(
         loss diverges, which is to say that it or its gradient is not finite (the model is as it was before that step),
         or that its mean over three steps is twice that of a model which knows nothing, ln V; names the suspects.
     """
+    if steps is not None:
+        at_least(1, steps=steps)
     if not any(w > 0 for e in examples for w in e.weights):
         raise ValueError(f"nothing to learn: none of {len(examples)} episodes carries a target")
     device = model.device
     bf16 = fast_bf16(device) if bf16 is None else bf16
     optimizers = optimizer(model, lr)
     rates = scaled(optimizers)
-    plan = _plan(examples, epochs, batch_tokens, rng)
+    plan = _plan(examples, epochs, steps, batch_tokens, rng)
     losses: list[float] = []
     norms: list[float] = []
     tokens = 0

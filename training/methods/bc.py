@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ...agents.scripted import OracleAgent
 from ...agents.teachers import Correction
+from ...envs.errors import at_least
 from ...memory.trajectory import Trajectory
 from ..examples import own_actions
 from ..lab import Lab
@@ -40,7 +41,8 @@ class BC:
     L = −Σ_t log π(a_t | h_t) over the demonstrator's actions.
     Source: Pomerleau 1989; as iteration 0 of LEAP, arXiv 2410.05434.
 
-    demonstrations: episodes of the oracle. epochs, lr: of the fit; None takes the student's own.
+    demonstrations: episodes of the oracle. epochs, lr: of the fit; None takes the student's own. steps: of the optimizer
+    in a fit, in place of epochs; what is compared at equal steps has seen as many tokens.
     """
 
     id: ClassVar[str] = "bc"
@@ -51,6 +53,12 @@ class BC:
     demonstrations: int = 300
     epochs: float = 6.0
     lr: float | None = None
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        at_least(1, f"{self.id}.", demonstrations=self.demonstrations)
+        if self.steps is not None:
+            at_least(1, f"{self.id}.", steps=self.steps)
 
     @property
     def rounds(self) -> int:
@@ -67,7 +75,8 @@ class BC:
 
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
         """Fit the demonstrations."""
-        return lab.student.fit(dataset(lab, data[0]), lab.rng(3, k), epochs=self.epochs, lr=self.lr)
+        rows = dataset(lab, data[0])
+        return lab.student.fit(rows, lab.rng(3, k), epochs=self.epochs, steps=self.steps, lr=self.lr)
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,7 @@ class FilteredBC(BC):
     Source: rejection-sampling fine-tuning; the hard baseline of Digi-Q, arXiv 2502.15760, Sec. 5.
 
     iterations: rounds after the first. episodes: rolled out in each. temperature: of those rollouts. later: epochs of
-    the rounds after the first.
+    the rounds after the first. steps: of every fit, in place of both.
     """
 
     id: ClassVar[str] = "filtered-bc"
@@ -87,6 +96,11 @@ class FilteredBC(BC):
     episodes: int = 300
     temperature: float = 1.0
     later: float = 4.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(0, f"{self.id}.", iterations=self.iterations)
+        at_least(1, f"{self.id}.", episodes=self.episodes)
 
     @property
     def rounds(self) -> int:
@@ -102,6 +116,5 @@ class FilteredBC(BC):
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
         """Fit everything so far."""
         rows = [t for group in data for t in group]
-        return lab.student.fit(
-            dataset(lab, rows), lab.rng(3, k), epochs=self.epochs if k == 0 else self.later, lr=self.lr
-        )
+        epochs = self.epochs if k == 0 else self.later
+        return lab.student.fit(dataset(lab, rows), lab.rng(3, k), epochs=epochs, steps=self.steps, lr=self.lr)

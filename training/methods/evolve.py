@@ -23,7 +23,8 @@ class Evolve(BC):
     Source: EVOLvE, arXiv 2410.06238, Sec. 4 (raw history, RH). Deviation: an episode is read once, as a dialogue, where
     the paper prompts with the whole history at every step (env.whole=yes --memory window:1).
 
-    demonstrations: episodes of the algorithm. epochs, lr: of the fit; None takes the student's own.
+    demonstrations: episodes of the algorithm. epochs, lr: of the fit; None takes the student's own. steps: of the
+    optimizer, in place of epochs.
     """
 
     id: ClassVar[str] = "evolve"
