@@ -76,6 +76,22 @@ def test_fitting_makes_what_is_taught_likely_and_a_broken_mask_would_not(small_t
     assert done["loss"] < 1.0
 
 
+def test_so_many_steps_are_the_epochs_that_have_them_and_may_end_within_one(small_tiny: Path) -> None:
+    examples = [build([Reply((1, 2, 10 + i), (20,), (30 + i,))], 2) for i in range(6)]
+
+    def fitted(**amount: float) -> tuple[dict[str, float], torch.Tensor]:
+        model = load(str(small_tiny)).model
+        rng = np.random.default_rng(0)
+        done = update.fit(model, examples, lr=3e-3, batch_tokens=10, rng=rng, **{"epochs": 9, **amount})  # type: ignore[arg-type]
+        return done, torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    (done, weights), (same, others) = fitted(epochs=2), fitted(steps=6)
+    assert done == same and done["steps"] == 6 and torch.equal(weights, others)
+    assert fitted(steps=4)[0]["steps"] == 4
+    with pytest.raises(ValueError, match="steps=0: needs at least 1"):
+        fitted(steps=0)
+
+
 def test_nothing_to_learn_is_an_error(small_tiny: Path) -> None:
     model = load(str(small_tiny)).model
     with pytest.raises(ValueError, match="nothing to learn"):
