@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .algorithms import greedy, inverse_root, thompson_gaussian
-from .engine import Bandits, Counts, Floats, Ints, Play, Policy, fresh_noise, play
+from .engine import Bandits, Floats, Ints, Play, Policy, fresh_noise, pay
 
 BASELINES: dict[str, Policy] = {
     "empirical mean": greedy,
@@ -42,9 +42,6 @@ def roll_in(bandits: Bandits, horizon: int, rng: Generator) -> tuple[Play, Ints]
         Arms and rewards, (T, B); labels, (B,). The loss is the cross-entropy of the label after 0 .. T pulls.
     """
     edges = behaviour(rng, *bandits.means.shape).cumsum(axis=1)[:, :-1]
-
-    def policy(counts: Counts, rng: Generator) -> Ints:
-        arms: Ints = (rng.random((len(edges), 1)) > edges).sum(axis=1)
-        return arms
-
-    return play(bandits, policy, fresh_noise(bandits, horizon, rng), rng), bandits.best
+    luck = fresh_noise(bandits, horizon, rng)
+    arms = (rng.random((horizon, len(edges), 1)) > edges).sum(axis=2)
+    return Play(arms, pay(bandits.means[np.arange(len(edges)), arms], luck, bandits.sd)), bandits.best

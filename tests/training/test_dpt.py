@@ -67,8 +67,9 @@ def test_deployed_it_says_what_it_says_of_the_whole_episode(small: InContext) ->
     for _ in range(2):  # an episode leaves nothing behind
         played = engine.play(bandits, agent, luck, np.random.default_rng(6))
         arms, rewards = torch.from_numpy(played.arms.T.copy()), torch.from_numpy(played.rewards.T.copy())
-        said = small.after(arms, rewards, torch.arange(30)).argmax(-1)
-        assert (said.numpy() == played.arms.T).mean() > 0.99
+        said = small.after(arms, rewards, torch.arange(30)).detach()
+        chosen = said.gather(-1, arms[..., None]).squeeze(-1)  # arms that were never pulled are equally likely
+        assert torch.allclose(chosen, said.amax(-1), atol=1e-4) and (said.amax(-1) - said.amin(-1)).max() > 1
 
 
 def test_it_learns_the_posterior_and_explores_by_drawing_from_it(small: InContext) -> None:
@@ -101,7 +102,7 @@ def test_pretraining_repeats_itself_and_leaves_the_global_generator_alone() -> N
         ({"label": "worst"}, "dpt.label='worst': choose one of best, next"),
         ({"arms": 1}, "dpt.arms=1: needs at least 2"),
         ({"steps": 0}, "dpt.steps=0: needs at least 1"),
-        ({"width": 30}, "dpt.width=30: needs a multiple of dpt.heads=8"),
+        ({"width": 30}, "dpt.width=30: needs a multiple of dpt.heads=4"),
     ],
 )
 def test_impossible_plans_are_refused(settings: dict[str, int], fault: str) -> None:

@@ -17,6 +17,8 @@ from ...envs.errors import at_least, choice
 from .. import update
 
 LABELS = ("best", "next")
+PULL = 3
+"""Numbers that a pull is read as; see `InContext.pulls`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,8 @@ class Pretraining:
     behaviour that knows nothing of it; the bandits are new at every step, so nothing is seen twice.
     Source: DPT, arXiv 2306.14892, Algorithm 1 and App. A: 5 arms with means U[0, 1], noise of sd .3. Deviations: the sum
     is over `lengths` numbers of pulls up to T^∛u, u uniform, both drawn anew at every step: few more often than many,
-    which is cheaper; the network is not a GPT-2 that reads pull after pull but a query that reads them all (`InContext`); Muon in place of
-    AdamW.
+    which is cheaper; the network is not a GPT-2 that reads pull after pull but a query an arm that reads them all
+    (`InContext`); Muon in place of AdamW.
 
     label: best, the paper's a*; or next, the arm that the behaviour pulls next, which takes the idea out.
     horizon: T. batch: bandits a step. width, layers, heads: of the network. lr: of AdamW's part, see `update.muon`.
@@ -42,7 +44,7 @@ class Pretraining:
     lengths: int = 3
     width: int = 64
     layers: int = 3
-    heads: int = 8
+    heads: int = 4
     lr: float = 2e-3
 
     def __post_init__(self) -> None:
@@ -55,32 +57,39 @@ class Pretraining:
 
 
 class Block(nn.Module):
-    """A query looks at the pulls by attention, then thinks by a feed-forward layer; each behind a norm."""
+    """A query looks at its arm's pulls, then at the other arms' queries, then thinks; each behind a norm."""
 
     def __init__(self, plan: Pretraining) -> None:
         super().__init__()
-        d, seen = plan.width, plan.heads * (2 * plan.arms + 1)
+        d, seen = plan.width, plan.heads * PULL
         self.heads = plan.heads
-        self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.norm1, self.norm2, self.norm3 = nn.LayerNorm(d), nn.LayerNorm(d), nn.LayerNorm(d)
         self.ask, self.take = nn.Linear(d, seen), nn.Linear(seen, d)
+        self.meet, self.met = nn.Linear(d, 3 * d), nn.Linear(d, d)
         self.up, self.down = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
 
     def forward(self, x: Tensor, pulls: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the new states of n queries, (B, n, d), that look at pulls (B, m, 2K + 1) where the mask (n, m) is True."""
-        q = self.ask(self.norm1(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, H, n, 2K + 1)
-        every = pulls[:, None].expand(-1, self.heads, -1, -1)
-        seen = F.scaled_dot_product_attention(q, every, every, attn_mask=mask, scale=1.0)
-        x = x + self.take(seen.transpose(1, 2).flatten(2))
-        out: Tensor = x + self.down(F.gelu(self.up(self.norm2(x))))
+        """Return the new states of the queries, (B, n, K, d).
+
+        pulls: (B, K, m, PULL), as every arm sees them. mask: (n·H, m), True where a query's head may look.
+        """
+        q = self.ask(self.norm1(x)).unflatten(-1, (self.heads, PULL)).permute(0, 2, 1, 3, 4)  # (B, K, n, H, PULL)
+        seen = F.scaled_dot_product_attention(q.flatten(2, 3), pulls, pulls, attn_mask=mask, scale=1.0)
+        x = x + self.take(seen.reshape(len(x), x.shape[2], x.shape[1], -1).transpose(1, 2))
+        three: Tensor = self.meet(self.norm2(x)).unflatten(-1, (3, self.heads, -1))  # (B, n, K, 3, H, d/H)
+        q, k, v = three.permute(3, 0, 1, 4, 2, 5)
+        x = x + self.met(F.scaled_dot_product_attention(q, k, v).transpose(2, 3).flatten(3))
+        out: Tensor = x + self.down(F.gelu(self.up(self.norm3(x))))
         return out
 
 
 class InContext(nn.Module):
     """Says, after some pulls, how likely every arm is to be the best.
 
-    A transformer of queries: one asks after t pulls, looks at all of them in every layer, and what it has seen decides
-    what it looks for in the next. Pulls are their own keys and values: they neither look at one another nor have places,
-    since their order tells nothing. A query knows their number.
+    A transformer of queries, one for every arm and number of pulls. In each layer it looks at the pulls, and what it has
+    seen decides what it looks for in the next. All arms share the weights, so that what is learned of one holds for all.
+    Pulls are their own keys and values: they neither look at one another nor have places, since their order tells nothing.
+    A query knows their number.
     """
 
     def __init__(self, plan: Pretraining) -> None:
@@ -88,32 +97,34 @@ class InContext(nn.Module):
         self.plan = plan
         self.embed_time = nn.Linear(2, plan.width)
         self.blocks = nn.ModuleList(Block(plan) for _ in range(plan.layers))
-        self.norm, self.lm_head = nn.LayerNorm(plan.width), nn.Linear(plan.width, plan.arms)
+        self.norm, self.lm_head = nn.LayerNorm(plan.width), nn.Linear(plan.width, 1)
 
     def pulls(self, arms: Tensor, rewards: Tensor) -> Tensor:
-        """Return pulls as numbers, (..., 2K + 1): which arm, the reward in that arm's own slot, and 0."""
-        which = F.one_hot(arms, self.plan.arms).float()
-        return F.pad(torch.cat([which, which * rewards[..., None].float()], -1), (0, 1))
+        """Return pulls (...) as every arm sees them, (..., K, PULL): whether it is its own, what it then paid, and 0."""
+        own = F.one_hot(arms, self.plan.arms).float()
+        return torch.stack([own, own * rewards[..., None].float(), torch.zeros_like(own)], -1)
 
     def room(self, batch: int, pulls: int) -> Tensor:
-        """Return room for some pulls behind a mark that is there before any, (B, 1 + T, 2K + 1)."""
-        room = torch.zeros(batch, pulls + 1, 2 * self.plan.arms + 1)
-        room[:, 0, -1] = 1.0
+        """Return room for some pulls behind a mark that is there before any, (B, K, 1 + T, PULL)."""
+        room = torch.zeros(batch, self.plan.arms, pulls + 1, PULL)
+        room[:, :, 0, -1] = 1.0
         return room
 
     def forward(self, seen: Tensor, lengths: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return the logits of the arms, (B, n, K), of queries that know of `lengths` (n,) pulls; see `Block`."""
+        """Return the logits of the arms, (B, n, K), of queries that know of `lengths` (n,) pulls; mask: (n, m)."""
         t = lengths.float()
-        x = self.embed_time(torch.stack([t / self.plan.horizon, t.log1p()], -1)).expand(len(seen), -1, -1)
+        known = self.embed_time(torch.stack([t / self.plan.horizon, t.log1p()], -1))
+        x = known[None, :, None].expand(len(seen), -1, self.plan.arms, -1)
+        heads = None if mask is None else mask.repeat_interleave(self.plan.heads, 0)
         for block in self.blocks:
-            x = block(x, seen, mask)
-        logits: Tensor = self.lm_head(self.norm(x))
+            x = block(x, seen, heads)
+        logits: Tensor = self.lm_head(self.norm(x)).squeeze(-1)
         return logits
 
     def after(self, arms: Tensor, rewards: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits of the arms after the first `lengths` (n,) of the pulls (B, T), shape (B, n, K)."""
         seen = self.room(*arms.shape)
-        seen[:, 1:] = self.pulls(arms, rewards)
+        seen[:, :, 1:] = self.pulls(arms, rewards).transpose(1, 2)
         logits: Tensor = self(seen, lengths, torch.arange(arms.shape[1] + 1) <= lengths[:, None])
         return logits
 
@@ -180,9 +191,9 @@ class Deployed:
         else:
             arms = (counts.n - self._n).argmax(1)
             rewards = (counts.s - self._s)[np.arange(batch), arms]
-            self._seen[:, t] = self.model.pulls(torch.from_numpy(arms), torch.from_numpy(rewards))
+            self._seen[:, :, t] = self.model.pulls(torch.from_numpy(arms), torch.from_numpy(rewards))
         self._n, self._s = counts.n.copy(), counts.s.copy()
-        logits = self.model(self._seen[:, : t + 1], torch.tensor([t]))[:, 0]
+        logits = self.model(self._seen[:, :, : t + 1], torch.tensor([t]))[:, 0]
         p: Floats = torch.softmax(logits, -1).double().numpy()
         likeliest: Ints = p.argmax(1)
         return drawn(p, rng) if self.draw else likeliest
