@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..envs.core import Searcher
+from ..envs.errors import at_least, share
 from ..memory.core import Turn
 from .core import Candidate, Decision
 from .scripted import SearcherAgent
@@ -36,11 +37,8 @@ class FlawedAgent:
         p_slip: float = 0.05,
         n: int = 8,
     ) -> None:
-        for name, p in (("p_wrong", p_wrong), ("p_follow", p_follow), ("p_slip", p_slip)):
-            if not 0 <= p <= 1:
-                raise ValueError(f"{name}={p}: needs a probability, from 0 to 1")
-        if n < 1:
-            raise ValueError(f"n={n}: needs at least 1 candidate")
+        share(p_wrong=p_wrong, p_follow=p_follow, p_slip=p_slip)
+        at_least(1, n=n)
         self.expert, self._habit, self.user, self.n = SearcherAgent(make_searcher), habit, user, n
         self.p_wrong, self.p_follow, self.p_slip = p_wrong, p_follow, p_slip
         self._seed = 0

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from ..envs.core import Draws, Info, Privileged, Searcher
+from ..envs.errors import share
 from ..memory.core import Turn
 from .core import Decision
 
@@ -71,9 +72,7 @@ class HabitualAgent(_Drawing):
         p_follow: float = 0.7,
         p_slip: float = 0.05,
     ) -> None:
-        for name, p in (("p_wrong", p_wrong), ("p_follow", p_follow), ("p_slip", p_slip)):
-            if not 0 <= p <= 1:
-                raise ValueError(f"{name}={p}: needs a probability, from 0 to 1")
+        share(p_wrong=p_wrong, p_follow=p_follow, p_slip=p_slip)
         self._habit, self.user = habit, user
         self.p_wrong, self.p_follow, self.p_slip = p_wrong, p_follow, p_slip
 

@@ -36,6 +36,20 @@ def at_least(least: float, where: str = "", /, **values: float) -> None:
             raise ValueError(f"{where}{name}={value}: needs at least {least}")
 
 
+def positive(where: str = "", /, **values: float) -> None:
+    """Raise ValueError for the first of some settings that is not above 0; `where` goes before its name."""
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{where}{name}={value}: needs to be positive")
+
+
+def share(where: str = "", /, **values: float) -> None:
+    """Raise ValueError for the first of some settings that is not from 0 to 1; `where` goes before its name."""
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{where}{name}={value}: needs a share, from 0 to 1")
+
+
 def unknown(what: str, name: str, legal: Iterable[str]) -> Unknown:
     """Return the error for an unknown name, with the nearest legal one first.
 

@@ -231,7 +231,7 @@ def test_settings_and_worlds_that_cannot_work_are_refused_in_one_line(small_tiny
         ({"features": "raw"}, "digiq.features='raw': choose one of tuned, policy, random, hashed"),
         ({"candidates": 0}, "digiq.candidates=0: needs at least 1"),
         ({"quantile": 1.0}, "digiq.quantile=1.0"),
-        ({"spread": 0.0}, "digiq.spread=0.0: needs a positive temperature"),
+        ({"spread": 0.0}, "digiq.spread=0.0: needs to be positive"),
     ):
         with pytest.raises(ValueError, match=fault):
             DigiQ(**settings)  # type: ignore[arg-type]

@@ -305,7 +305,7 @@ def test_the_oracle_distils_right_answers_and_the_ablation_teaches_first_attempt
         ("reasoning", "rise", {"rise.twice": "yes", "env.feedback": "retry"}, "give env.feedback=blind"),
         ("reasoning", "rise", {"rise.attempts": "0"}, "rise.attempts=0"),
         ("reasoning", "rise", {"rise.teacher": "nobody"}, "choose one of self, oracle"),
-        ("reasoning", "rise", {"rise.tau": "0"}, "rise.tau=0.0: needs a positive temperature"),
+        ("reasoning", "rise", {"rise.tau": "0"}, "rise.tau=0.0: needs to be positive"),
         ("reasoning", "score", {"score.samples": "1"}, "score.samples=1: needs at least 2"),
         ("reasoning", "score", {"run.mode": "choose"}, "run.mode='choose': this world lists no actions"),
     ],

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...agents.critics import READS, Critic, HashedFeatures
 from ...agents.teachers import Correction
-from ...envs.errors import at_least, choice
+from ...envs.errors import at_least, choice, positive, share
 from ...memory.trajectory import Trajectory
 from ..advantages import advantage_weights
 from ..critics import Transitions, diagnose, fit, load_critic, save_critic, transitions
@@ -59,11 +59,8 @@ class Awr:
     def __post_init__(self) -> None:
         whole = ("demonstrations", "episodes", "critic_steps", "width")
         at_least(1, f"{self.id}.", **{name: getattr(self, name) for name in whole})
-        for name in ("beta", "temperature"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{self.id}.{name}={getattr(self, name)}: needs to be positive")
-        if not 0 <= self.gamma <= 1:
-            raise ValueError(f"{self.id}.gamma={self.gamma}: needs a share, from 0 to 1")
+        positive(f"{self.id}.", beta=self.beta, temperature=self.temperature)
+        share(f"{self.id}.", gamma=self.gamma)
         choice(f"{self.id}.reads", self.reads, READS)
 
     @property

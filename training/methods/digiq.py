@@ -16,7 +16,7 @@ from ...agents.policy import Policy
 from ...agents.rerank import RerankAgent
 from ...agents.scripted import HabitualAgent
 from ...agents.teachers import Correction, turns
-from ...envs.errors import at_least, choice
+from ...envs.errors import at_least, choice, positive, share
 from ...memory.core import Turn
 from ...memory.trajectory import Trajectory
 from .. import update
@@ -108,15 +108,10 @@ class DigiQ:
         )  # fmt: skip
         if self.episodes < 5:
             raise ValueError(f"digiq.episodes={self.episodes}: needs at least 5, of which one is held out")
-        for name in ("temperature", "spread"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"digiq.{name}={getattr(self, name)}: needs a positive temperature")
-        for name, value, legal_ in (
-            ("gamma", self.gamma, 0 <= self.gamma <= 1), ("ema", self.ema, 0 < self.ema <= 1),
-            ("quantile", self.quantile, 0 <= self.quantile < 1), ("anchor", self.anchor, 0 <= self.anchor <= 1),
-        ):  # fmt: skip
-            if not legal_:
-                raise ValueError(f"digiq.{name}={value}: needs a share, from 0 to 1")
+        positive("digiq.", temperature=self.temperature, spread=self.spread, ema=self.ema)
+        share("digiq.", gamma=self.gamma, ema=self.ema, quantile=self.quantile, anchor=self.anchor)
+        if self.quantile == 1:
+            raise ValueError(f"digiq.quantile={self.quantile}: no action lies above it; give a share below 1")
 
     @property
     def rounds(self) -> int:

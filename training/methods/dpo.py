@@ -11,7 +11,7 @@ import torch
 
 from ...agents.teachers import Correction
 from ...envs.core import TextEnv
-from ...envs.errors import at_least, choice
+from ...envs.errors import at_least, choice, positive, share
 from ...memory.trajectory import Trajectory
 from ..advantages import returns
 from ..anchors import ANCHORS, anchors, require
@@ -65,11 +65,8 @@ class StepDpo:
         choice("dpo.anchor", self.anchor, ANCHORS)
         for name, low in {"demonstrations": 1, "iterations": 0, "tasks": 1, "group": 2, "pairs": 1}.items():
             at_least(low, "dpo.", **{name: getattr(self, name)})
-        for name in ("temperature", "margin", "beta"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"dpo.{name}={getattr(self, name)}: needs to be positive")
-        if not 0 <= self.gamma <= 1:
-            raise ValueError(f"dpo.gamma={self.gamma}: needs a share, from 0 to 1")
+        positive("dpo.", temperature=self.temperature, margin=self.margin, beta=self.beta)
+        share("dpo.", gamma=self.gamma)
 
     def check(self, env: TextEnv) -> None:
         """Raise where the world cannot tell its states."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...agents.critics import READS, Critic, HashedFeatures
 from ...agents.teachers import Correction
-from ...envs.errors import at_least, choice
+from ...envs.errors import at_least, choice, positive
 from ...memory.trajectory import Trajectory
 from .. import update
 from ..critics import fit, save_critic, transitions
@@ -69,9 +69,7 @@ class Oreo:
     def __post_init__(self) -> None:
         whole = ("demonstrations", "episodes", "batch", "passes", "critic_steps", "width")
         at_least(1, "oreo.", **{name: getattr(self, name) for name in whole})
-        for name in ("temperature", "beta"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"oreo.{name}={getattr(self, name)}: needs to be positive")
+        positive("oreo.", temperature=self.temperature, beta=self.beta)
         at_least(0, "oreo.", critic_lr=self.critic_lr)
         choice("oreo.reads", self.reads, READS)
 

@@ -17,7 +17,7 @@ from ...agents.scripted import NoisyAgent
 from ...agents.teachers import Correction, turns
 from ...agents.team import again, hearing
 from ...envs.core import SPLITS
-from ...envs.errors import at_least, unknown
+from ...envs.errors import at_least, positive, unknown
 from ...memory.core import Turn
 from ...memory.trajectory import Trajectory
 from ..advantages import advantage_weights
@@ -76,8 +76,7 @@ class Read:
     def __post_init__(self) -> None:
         at_least(1, "read.", demonstrations=self.demonstrations, episodes=self.episodes, steps=self.steps)
         at_least(0, "read.", others=self.others)
-        if self.beta <= 0:
-            raise ValueError(f"read.beta={self.beta}: needs a positive temperature")
+        positive("read.", beta=self.beta)
 
     def check(self, env: Any) -> None:
         """Raise where the world has no task `at`."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from ...agents.teachers import Correction, retrace, turns
 from ...envs.core import TextEnv
-from ...envs.errors import at_least, choice
+from ...envs.errors import at_least, choice, positive
 from ...envs.reasoning import Attempts
 from ...memory.trajectory import Trajectory
 from ..attempts import judge, propose, require
@@ -63,8 +63,7 @@ class Rise:
 
     def __post_init__(self) -> None:
         choice("rise.teacher", self.teacher, TEACHERS)
-        if self.tau <= 0:
-            raise ValueError(f"rise.tau={self.tau}: needs a positive temperature")
+        positive("rise.", tau=self.tau)
         at_least(0, "rise.", demonstrations=self.demonstrations, iterations=self.iterations)
         at_least(1, "rise.", episodes=self.episodes, candidates=self.candidates)
         if self.attempts is not None:
