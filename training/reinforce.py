@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,10 +23,39 @@ from .student import Student
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A sequence of sampled ids. example: its weights are the tokens' advantages, of any sign. kl: their β."""
+    """A sequence of sampled ids.
+
+    example: its weights are the tokens' advantages, of any sign. kl: their β. times: how many episodes said it, whose
+    advantages and β are summed in it.
+    """
 
     example: Example
     kl: tuple[float, ...]
+    times: int = 1
+
+
+def merged(rows: Sequence[Said]) -> list[Said]:
+    """Return equal sequences as one, with the sums of their advantages and of their β, in the order of the first ones.
+
+    The loss of REINFORCE is linear in both, so its gradient is the same, for fewer tokens: samples of one question that
+    a policy is nearly sure of are often the same. The clipped surrogate is not linear.
+    """
+    same: dict[tuple[tuple[int, ...], ...], list[Said]] = {}
+    for r in rows:
+        e = r.example
+        same.setdefault((e.ids, e.positions, e.branch, e.targets), []).append(r)
+
+    def summed(columns: Iterable[Sequence[float]]) -> tuple[float, ...]:
+        return tuple(map(sum, zip(*columns, strict=True)))
+
+    return [
+        Said(
+            replace(some[0].example, weights=summed(r.example.weights for r in some)),
+            summed(r.kl for r in some),
+            sum(r.times for r in some),
+        )
+        for some in same.values()
+    ]
 
 
 def own_words(
@@ -106,29 +135,34 @@ class Ascent:
             FloatingPointError: the loss or its gradient is not finite; names the step and the suspects. The model is as
             it was.
         """
+        if epsilon is None:
+            rows = merged(rows)
         examples = [r.example for r in rows]
         groups = list(update.batches(examples, self._batch_tokens, np.random.default_rng(0)))
         loaded = [collate([examples[i] for i in g], self._model.device) for g in groups]
         with torch.no_grad(), exchanged(self._model, self._reference):
             refs = [self._logps(b)[0] for b in loaded]
-        penalties = [
-            collate([replace(examples[i], weights=rows[i].kl) for i in g], self._model.device).weights[
-                b.targets != IGNORE
+
+        def numbers(of: Callable[[Said], tuple[float, ...]]) -> list[Tensor]:
+            told = [[replace(examples[i], weights=of(rows[i])) for i in g] for g in groups]
+            return [
+                collate(some, self._model.device).weights[b.targets != IGNORE]
+                for some, b in zip(told, loaded, strict=True)
             ]
-            for g, b in zip(groups, loaded, strict=True)
-        ]
+
+        penalties, times = numbers(lambda r: r.kl), numbers(lambda r: (float(r.times),) * len(r.kl))
         olds: list[Tensor] = []
         for _ in range(passes):
-            done = self._pass(loaded, refs, penalties, olds, size, epsilon)
+            done = self._pass(loaded, refs, penalties, times, olds, size, epsilon)
         return done
 
     def _pass(
-        self, loaded: Sequence[Batch], refs: Sequence[Tensor], penalties: Sequence[Tensor], olds: list[Tensor],
-        size: int, epsilon: float | None,
+        self, loaded: Sequence[Batch], refs: Sequence[Tensor], penalties: Sequence[Tensor], times: Sequence[Tensor],
+        olds: list[Tensor], size: int, epsilon: float | None,
     ) -> dict[str, float]:  # fmt: skip
         """Take one optimizer step; the first pass leaves the log-probabilities of the policy that spoke in `olds`."""
         totals = torch.zeros(4, dtype=torch.float64)
-        for n, (batch, ref, beta) in enumerate(zip(loaded, refs, penalties, strict=True)):
+        for n, (batch, ref, beta, often) in enumerate(zip(loaded, refs, penalties, times, strict=True)):
             logp, adv = self._logps(batch)
             if len(olds) == n:
                 olds.append(logp.detach())
@@ -138,9 +172,8 @@ class Ascent:
                 loss = clipped(logp, olds[n], adv, ref, beta, epsilon) / size
             loss.backward()  # type: ignore[no-untyped-call]
             with torch.no_grad():
-                totals += (
-                    torch.stack([loss, k3(logp, ref).sum(), -logp.sum(), loss.new_tensor(len(logp))]).double().cpu()
-                )
+                seen = [(often * k3(logp, ref)).sum(), -(often * logp).sum(), often.sum()]
+                totals += torch.stack([loss, *seen]).double().cpu()
         self._steps += 1
         finite = bool(torch.isfinite(totals).all())
         norm = update.move(self._model, self._optimizers, self._clip) if finite else math.nan

@@ -22,7 +22,7 @@ from agentgym.training.lab import Lab
 from agentgym.training.losses import k3, reinforce
 from agentgym.training.methods.rise import astray, first_attempts, shown, weight
 from agentgym.training.methods.score import credit
-from agentgym.training.reinforce import Ascent, Said, own_words, weights
+from agentgym.training.reinforce import Ascent, Said, merged, own_words, weights
 from agentgym.training.run import RunDir
 from agentgym.training.sequences import IGNORE, Reply, build, collate
 from agentgym.training.student import Student
@@ -235,6 +235,31 @@ def test_ascent_makes_praised_words_likely_and_a_penalty_holds_it_back(lab: Lab)
     assert free > before + 1 and row["kl"] > 0
     # a step of Muon is as long as its rate says, so who is held goes to and fro about the reference
     assert abs(held - before) < 0.5 * (free - before) and tight["kl"] < row["kl"]
+
+
+def test_what_was_said_twice_is_read_once_and_weighs_as_if_it_were_read_twice(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [said(10, 20, 1.0, 0.1), said(11, 20, 0.5), said(10, 20, -0.4, 0.3), said(10, 30, -1.0, 0.1)]
+    one, *others = merged(rows)
+    assert [r.times for r in (one, *others)] == [2, 1, 1]
+    assert max(one.example.weights) == pytest.approx(0.6) and max(one.kl) == pytest.approx(0.4)
+    gradients: list[torch.Tensor] = []
+
+    def noted(model: Any, *rest: Any) -> float:
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+        model.zero_grad()
+        return float(gradients[-1].norm())
+
+    monkeypatch.setattr(update, "move", noted)
+    ascent = Ascent(lab.student, lab.run.part("checkpoints", "00"), lr=1e-3)
+    told = ascent.step(rows, 4)
+    each = ascent.step(rows, 4, epsilon=0.2)  # the surrogate reads them all, and begins as REINFORCE does
+    once, apart = gradients
+    assert float((once - apart).norm()) < 0.02 * float(apart.norm())
+    assert [told[k] for k in ("kl", "surprise")] == pytest.approx(
+        [each[k] for k in ("kl", "surprise")], rel=1e-2, abs=1e-5
+    )
 
 
 def test_the_reference_is_the_checkpoint_and_the_student_is_left_as_it_was(lab: Lab) -> None:
