@@ -120,6 +120,9 @@ def _given(settings: dict[str, str], method: str, legal: dict[str, Any]) -> dict
             raise unknown("setting", key, near)
         if key == "run.mode":
             choice(key, text, ("choose", "generate"))
+    for a, b in getattr(METHODS[method], "either", ()):
+        if f"{method}.{a}" in settings and f"{method}.{b}" in settings:
+            raise ValueError(f"{method}.{a} takes the place of {method}.{b}: give one of them")
     return {key: typed(key, text, legal[key]) for key, text in settings.items()}
 
 
