@@ -11,7 +11,7 @@ from typing import Any
 from ..agents.policy import common
 from ..agents.render import Renderer
 from ..memory import memory_maker
-from ..memory.core import Turn
+from ..memory.core import Memory, Turn
 from ..memory.replay import turns
 from ..memory.store import read
 from ..memory.trajectory import Trajectory
@@ -41,7 +41,7 @@ WORLDS: dict[str, dict[str, str]] = {
 READY = ("alfworld",)
 """The worlds whose words `tiny` knows as it is; for the others they are grown."""
 MEMORIES = ("full", "window:4", "summary:4", "diff:forward", "diff:forward,show=yes")
-BUDGET = 1024
+BUDGET, TIGHT = 1024, 256
 SETTINGS = {"eval.valid": "0", "eval.test": "60", "eval.before": "no"}
 QUICK = {"bc.demonstrations": "12", "bc.steps": "2", "eval.test": "6", "env.max_steps": "15"}
 
@@ -59,7 +59,8 @@ def reproduce(
     seeds; `tokens`, the mean length of the prompt at a step; `read`, how many of them were new at a step, since what a
     prompt shares with the one before lies in the policy's cache; `reach`, how many of the earlier actions are still in it
     word for word, as a share; `fit_steps` and `fit_tokens`, what a fit read. Holds where the best diff memory's
-    success, pooled over the worlds, lies above that of `full` with intervals apart. Quick: two memories, a handful
+    success, pooled over the worlds, lies above that of `full` with intervals apart. `tight` has tokens and reach of the
+    same episodes as a budget of TIGHT tokens would have shown them, without a policy of its own. Quick: two memories, a handful
     of episodes; the numbers mean nothing.
 
     Not among them: `notes`, the agent's own lines, which a policy that chooses among commands does not write, so that it
@@ -72,16 +73,15 @@ def reproduce(
         model = _model(world, out, quick)
         student = Student.of(model)
         for memory in memories:
-            spec = f"{memory},budget={BUDGET}"
-            runs = [_run(world, model, spec, seed, out, quick, say) for seed in seeds]
-            rows.append({"name": f"{world}, {memory}", "world": world, "memory": memory, **_row(runs, spec, student)})
+            runs = [_run(world, model, f"{memory},budget={BUDGET}", seed, out, quick, say) for seed in seeds]
+            rows.append({"name": f"{world}, {memory}", "world": world, "memory": memory, **_row(runs, memory, student)})
     pooled = {m: [r for r in rows if r["memory"] == m] for m in memories}
     total = {m: _pool(some) for m, some in pooled.items()}
     best = max((m for m in memories if m.startswith("diff")), key=lambda m: float(total[m]["mean"]))
     gain = total[best]["mean"] - total["full"]["mean"]
     apart = total[best]["ci95"][0] > total["full"]["ci95"][1]
     return {
-        "claim": CLAIM, "split": "test", "measure": "success", "budget": BUDGET, "rows": rows,
+        "claim": CLAIM, "split": "test", "measure": "success", "budget": BUDGET, "tight": TIGHT, "rows": rows,
         "pooled": total, "best": best, "gain": gain, "holds": bool(apart),
     }  # fmt: skip
 
@@ -109,24 +109,25 @@ def _row(runs: Sequence[Path], memory: str, student: Student) -> dict[str, Any]:
     """Return what a memory came to in a world, over its runs."""
     played = [read(run / "trajectories" / "00-eval-test.jsonl.zst")[0] for run in runs]
     every = [t for episodes in played for t in episodes]
-    make_memory = memory_maker(memory, student.count)
-    views = [view for t in every for view in turns(t, make_memory())]
+    make_memory = memory_maker(f"{memory},budget={BUDGET}", student.count)
     fits = [json.loads((run / "result.json").read_text())["iterations"][0]["fit"] for run in runs]
     fresh = [n for t in every for n in _new(t, turns(t, make_memory()), student.renderer)]
     return {
         "n": len(every), "seeds": len(runs), **proportion([t.success for t in every]),
         "by_seed": [sum(t.success for t in episodes) / len(episodes) for episodes in played],
         "score": sum(t.score for t in every) / len(every), "steps": len(fresh) / len(every),
-        "tokens": sum(v.tokens for v in views) / len(views), "read": sum(fresh) / len(fresh),
+        **_held(every, make_memory), "read": sum(fresh) / len(fresh),
+        "tight": _held(every, memory_maker(f"{memory},budget={TIGHT}", student.count)),
         "fit_steps": sum(fit["steps"] for fit in fits) / len(fits),
         "fit_tokens": sum(fit["tokens"] for fit in fits) / len(fits),
-        "reach": sum(_acts(v) for v in views) / max(1, sum(v.t for v in views)),
     }  # fmt: skip
 
 
-def _acts(view: Turn) -> int:
-    """Return how many actions a view holds."""
-    return sum(s.role == "assistant" for s in view.segments)
+def _held(played: Sequence[Trajectory], make_memory: Callable[[], Memory]) -> dict[str, float]:
+    """Return the mean length of some episodes' views, and how many of the earlier actions they hold, as a share."""
+    views = [view for t in played for view in turns(t, make_memory())]
+    acts = sum(s.role == "assistant" for view in views for s in view.segments)
+    return {"tokens": sum(v.tokens for v in views) / len(views), "reach": acts / max(1, sum(v.t for v in views))}
 
 
 def _new(t: Trajectory, views: Iterable[Turn], renderer: Renderer) -> Iterator[int]:
