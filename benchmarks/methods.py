@@ -15,8 +15,8 @@ def page() -> str:
 
 This page is written by `python benchmarks/methods.py`; do not edit it.
 
-`agentgym train --env WORLD --method METHOD` runs with `tiny`, SmolLM2 or any other model where the table says yes, as both
-are by default; elsewhere it says at once what is missing, by the letter below the table. A setting can change that:
+`agentgym train --env WORLD --method METHOD` runs with `tiny`, SmolLM2 or any other model where the table says yes, with the
+defaults of both; elsewhere it says at once what is missing, by the letter below the table. A setting can change that:
 `rise` and `score` without demonstrations need no oracle, `leap.teacher=self` and `leap.teacher=model` no searching expert,
 `reasoning` has a searching expert for procedural problems only.
 

@@ -103,7 +103,8 @@ def table(worlds: Sequence[str], methods: dict[str, type[Any]]) -> str:
     """Return Markdown: a row for every world, a column for every method; a letter stands for why not."""
     letters: dict[str | None, str] = {None: "yes", **dict(zip(WHY, "abcdefgh", strict=True))}
     lines = [f"| world | {' | '.join(f'`{m}`' for m in methods)} |", f"|---{'|---' * len(methods)}|"]
-    for world in worlds:
-        cells = [letters[key] for key in lack(world, list(methods.values()))]
-        lines.append(f"| `{world}` | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *(f"- {letters[key]}: {why}" for key, why in WHY.items())])
+    missing = {world: lack(world, list(methods.values())) for world in worlds}
+    for world, keys in missing.items():
+        lines.append(f"| `{world}` | {' | '.join(letters[key] for key in keys)} |")
+    met = {key for keys in missing.values() for key in keys}
+    return "\n".join([*lines, "", *(f"- {letters[key]}: {why}" for key, why in WHY.items() if key in met)])

@@ -147,10 +147,11 @@ def _row(label: str, arm: Arm, columns: Sequence[str], runs: Sequence[Path]) -> 
         pooled = pooled_mean if column in DIFFERENCES else pooled_share
         return pooled([_cell(f, column) for f in finals], n)
 
+    steps = pooled_mean([f["steps"] for f in finals], n)
     row: dict[str, Any] = {
         "name": label, "n": sum(n), "seeds": len(runs), **together(front),
         "by_seed": [_cell(f, front)["mean"] for f in finals],
-        "steps": sum(f["steps"]["mean"] for f in finals) / len(finals),
+        "steps": steps["mean"], "steps_ci95": steps["ci95"],
         "by_iteration": [[_cell(k["eval"]["test"], front)["mean"] for k in rounds] for rounds in shown],
         "seconds": [d["seconds"] for d in done],
     }  # fmt: skip
