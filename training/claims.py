@@ -11,13 +11,15 @@ class Arm:
     """A row of a paper's table: a method, or another round of the main arm's run.
 
     method: its id; None reads the main arm's run. settings: the method's own, without its name. shares: how many rounds
-    do the same as the main arm's and are taken over from it. round: the one that is judged, -1 the last.
+    do the same as the main arm's and are taken over from it. round: the one that is judged, -1 the last. quick: over the
+    settings with --quick.
     """
 
     method: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     shares: int = 1
     round: int = -1
+    quick: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ RISE = Paper(
         "SFT on whole traces": Arm("bc", shares=0),
         "filtered BC": Arm("filtered-bc", shares=0),
         "RISE": Arm("rise"),
-        "RISE, first turns only": Arm("rise", {"attempts": "1"}),
+        "RISE, first turns only": Arm("rise", {"attempts": "1", "episodes": "2000"}, quick={"episodes": "150"}),
         "RISE, distilled": Arm("rise", {"teacher": "oracle"}),
     },
     effects=(

@@ -130,7 +130,7 @@ def settings(paper: Paper, arm: Arm, quick: bool) -> dict[str, str]:
     named = {
         **paper.settings,
         **(paper.quick if quick else {}),
-        **{f"{arm.method}.{k}": v for k, v in arm.settings.items()},
+        **{f"{arm.method}.{k}": v for k, v in {**arm.settings, **(arm.quick if quick else {})}.items()},
     }
     return {k: v for k, v in named.items() if (head := k.partition(".")[0]) == arm.method or head not in METHODS}
 
