@@ -37,7 +37,7 @@ WORLDS: dict[str, dict[str, str]] = {
     },
     "device": {"bc.demonstrations": "300", "bc.steps": "100", "env.level": "L0,L1", "env.max_steps": "12"},
 }  # fmt: skip
-"""Where and how: in each, the fits of all memories have one number of steps and of tokens a step, three to ten epochs."""
+"""Where and how: in each, the fits of all memories have one number of steps and of tokens a step, 2.6 to 8 epochs."""
 READY = ("alfworld",)
 """The worlds whose words `tiny` knows as it is; for the others they are grown."""
 MEMORIES = ("full", "window:4", "summary:4", "diff:forward", "diff:forward,show=yes")

@@ -35,9 +35,10 @@ def reproduce(
     """Return claim, rows and whether the effect holds.
 
     `tiny`, given the bandits' words, imitates whole episodes of an algorithm in train bandits, and plays unseen ones of
-    the same families: the regret of an episode of 12 choices, and how it explored. It holds if OFT of UCB loses less than the untrained model,
-    OFT of random choice and imitation of the best arm, intervals apart, and if both its regret and its least tried
-    arm's share lie between those of greedy choice and UCB, or within their intervals. A run that lies in `out` is not run again.
+    the same families: the regret of an episode of 12 choices, and how it explored. It holds if OFT of UCB loses less than
+    the untrained model, OFT of random choice and imitation of the best arm, intervals apart, and if the intervals of its
+    regret and of its evenness meet what lies between greedy choice and UCB, their intervals included. A run that lies in
+    `out` is not run again.
     """
     n = 6 if quick else 80
     cells: dict[str, list[dict[str, Any]]] = {}

@@ -180,9 +180,9 @@ def _plan(
 ) -> list[list[int]]:
     """The batches of all epochs, the last of which may be a part of one; with `steps`, so many batches."""
     plan: list[list[int]] = []
-    while steps is not None and len(plan) < steps:
-        plan += batches(examples, batch_tokens, rng)
     if steps is not None:
+        while len(plan) < steps:
+            plan += batches(examples, batch_tokens, rng)
         return plan[:steps]
     while len(plan) == 0 or epochs > 0:
         one = list(batches(examples, batch_tokens, rng))
@@ -210,8 +210,8 @@ def fit(
 ) -> dict[str, float]:
     """Minimise the weighted negative log-likelihood; the rate warms up, holds, then falls to zero linearly.
 
-    batch_tokens: padded tokens of a step. steps: of the optimizer, in place of `epochs`. pass_tokens: of these, how many are read at once; None for all. It changes
-    the memory that a step takes, not the step.
+    steps: of the optimizer, in place of `epochs`. batch_tokens: padded tokens of a step. pass_tokens: of these, how many
+    are read at once; None for all. It changes the memory that a step takes, not the step.
 
     Returns:
         loss (mean of the last tenth of the steps), steps, tokens.

@@ -87,6 +87,16 @@ def test_every_arm_of_a_paper_can_be_configured_and_shares_what_it_takes_over(na
             assert arm in paper.arms and column in paper.columns
 
 
+def test_an_arm_has_its_own_settings_and_with_quick_its_quick_ones() -> None:
+    paper = PAPERS["rise"]
+    arm = paper.arms["RISE, first turns only"]
+    full, quick = settings(paper, arm, False), settings(paper, arm, True)
+    turns = int(paper.settings["env.turns"])
+    assert int(full["rise.episodes"]) == turns * int(paper.settings["rise.episodes"])  # as many states as RISE labels
+    assert int(quick["rise.episodes"]) == turns * int(paper.quick["rise.episodes"])
+    assert full["rise.attempts"] == quick["rise.attempts"] == "1"
+
+
 def test_the_runs_of_leap_are_what_they_were() -> None:
     raw = PAPERS["leap"].arms["LEAP, raw oracle labels"]
     assert settings(PAPERS["leap"], raw, False) == {"leap.privilege": "1.0"}

@@ -49,10 +49,8 @@ class BC:
     summary: ClassVar[str] = "imitate demonstrations"
     source: ClassVar[str] = "Pomerleau 1989"
     needs: ClassVar[tuple[str, ...]] = ("oracle",)
-    either: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("steps", "epochs"),
-        ("steps", "later"),
-    )  # settings that exclude each other
+    # settings that exclude each other
+    either: ClassVar[tuple[tuple[str, str], ...]] = (("steps", "epochs"), ("steps", "later"))
     team: ClassVar[str] = "too"  # a team's members are imitated one by one
     demonstrations: int = 300
     epochs: float = 6.0
