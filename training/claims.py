@@ -175,7 +175,7 @@ SCORE = Paper(
     settings={
         "env.family": "ring", "env.level": "3", "env.turns": "2", "env.feedback": "blind", "env.train": "12000",
         "score.demonstrations": "3000", "score.twice": "yes", "score.epochs0": "2", "score.stage1": "2",
-        "score.stage2": "1", "score.updates": "200", "score.questions": "4", "score.samples": "8", "score.lr": "1e-3",
+        "score.stage2": "1", "score.updates": "200", "score.questions": "8", "score.samples": "8", "score.lr": "1e-3",
         "bc.demonstrations": "3000", "bc.epochs": "2", "filtered-bc.demonstrations": "3000", "filtered-bc.epochs": "2",
         "filtered-bc.iterations": "1", "filtered-bc.episodes": "400", "run.batch": "512", "run.step_tokens": "512",
         "eval.valid": "0", "eval.test": "200",
