@@ -6,6 +6,8 @@ import json
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -45,6 +47,19 @@ def server(
     /v1/completions, and takes weights by vLLM's /v1/load_lora_adapter and /v1/unload_lora_adapter.
     """
     return _Server((host, port), chat, name, completions)
+
+
+@contextmanager
+def running(made: ThreadingHTTPServer) -> Iterator[str]:
+    """Answer from a thread of this process while the block runs; gives the address that clients take, up to /v1."""
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{made.server_address[1]}/v1"
+    finally:
+        made.shutdown()
+        thread.join()
+        made.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -95,9 +95,9 @@ def _alfworld(say: Callable[[str], None]) -> list[dict[str, Any]]:
     except ImportError as error:
         say(f"no peer: {error}")
     return [
-        row("alfworld step with admissible commands", rate, "steps per CPU-second", "TextWorld", peer_rate),
-        row("alfworld reset with admissible commands", reset_ms, "ms", "TextWorld load and reset", peer_reset),
-        row("alfworld game load", load_ms, "ms"),
+        row("alfworld engine: step, commands listed", rate, "steps per CPU-second", "TextWorld", peer_rate),
+        row("alfworld engine: reset, commands listed", reset_ms, "ms", "TextWorld load and reset", peer_reset),
+        row("alfworld engine: game load", load_ms, "ms"),
     ]
 
 

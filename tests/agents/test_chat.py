@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from agentgym.agents.chat import ChatAgent, ReplyCache, load_chat, tools
 from agentgym.agents.local import LocalChat
-from agentgym.agents.serve import server
+from agentgym.agents.serve import running, server
 from agentgym.envs import make
 from agentgym.memory import Turn, make_memory, memory_maker
 from agentgym.training.rollout import rollout
@@ -126,13 +125,8 @@ def test_a_folder_as_a_hub_gives_it_learns_by_adapters(small_chat: Path, tmp_pat
 
 @pytest.fixture
 def address(small_chat: Path) -> Iterator[str]:
-    made = server(LocalChat.of(str(small_chat), max_new_tokens=6), "small", port=0)
-    thread = threading.Thread(target=made.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{made.server_address[1]}"
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    with running(server(LocalChat.of(str(small_chat), max_new_tokens=6), "small", port=0)) as at:
+        yield at.removesuffix("/v1")
 
 
 def ask(address: str, body: bytes | dict[str, Any], path: str = "/v1/chat/completions") -> tuple[int, str]:

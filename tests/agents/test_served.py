@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,24 +18,12 @@ import torch
 from agentgym.agents.complete import Completions
 from agentgym.agents.models import load
 from agentgym.agents.policy import Policy, draw, tree
-from agentgym.agents.serve import server
+from agentgym.agents.serve import running, server
 from agentgym.agents.served import ServedPolicy, Server, ServerError, portions
 from agentgym.envs import make
 from agentgym.memory import memory_maker
 from agentgym.memory.trajectory import Trajectory
 from agentgym.training.rollout import rollout
-
-
-@contextmanager
-def running(made: ThreadingHTTPServer) -> Iterator[str]:
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{made.server_address[1]}/v1"
-    finally:
-        made.shutdown()
-        thread.join()
-        made.server_close()
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ import torch
 from agentgym.agents.complete import Completions
 from agentgym.agents.models import load
 from agentgym.agents.policy import Policy
-from agentgym.agents.serve import server
+from agentgym.agents.serve import running, server
 from agentgym.agents.served import Server, ServerError
 from agentgym.envs import make
 from agentgym.memory import memory_maker
@@ -34,15 +33,8 @@ SMALL = {
 
 @contextmanager
 def hosting(completions: Completions) -> Iterator[str]:
-    made = server(None, completions.name, port=0, completions=completions)
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{made.server_address[1]}/v1"
-    finally:
-        made.shutdown()
-        thread.join()
-        made.server_close()
+    with running(server(None, completions.name, port=0, completions=completions)) as at:
+        yield at
 
 
 def of(model: Path | str, kind: type[Completions] = Completions, folders: bool = True) -> Completions:
