@@ -142,7 +142,8 @@ def group_relative(r: Tensor, scale: bool = True) -> Tensor:
     """
     if r.shape[-1] < 2:
         return torch.zeros_like(r)
-    gap = r - r.mean(-1, keepdim=True)
+    alike = r.amax(-1, keepdim=True) == r.amin(-1, keepdim=True)
+    gap = (r - r.mean(-1, keepdim=True)).masked_fill(alike, 0.0)  # the mean's rounding, in units of that rounding
     return gap / (r.std(-1, keepdim=True) + 1e-6) if scale else gap
 
 

@@ -133,6 +133,10 @@ def judged(
         return SearchAgent(policy, fitted, search)
     if vas is not None:
         return RerankAgent(policy, fitted, None, vas, temperature)
+    if temperature:
+        raise ValueError(
+            f"--rerank takes the best of what it draws: leave --temperature {temperature} out, or take --vas BETA"
+        )
     return RerankAgent(policy, fitted, rerank)
 
 

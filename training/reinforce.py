@@ -113,7 +113,7 @@ class Ascent:
         self, student: Student, reference: Path, *, lr: float | None, batch_tokens: int = 8192, clip: float = 1.0
     ) -> None:
         self._model, self._batch_tokens, self._clip = student.model, batch_tokens, clip
-        self._lr, self._steps = lr or (2e-5 if student.adapted else 3e-4), 0
+        self._lr, self._steps = (2e-5 if student.adapted else 3e-4) if lr is None else lr, 0
         self._optimizers = (update.adamw if student.adapted else update.muon)(self._model, self._lr)
         self._bf16 = update.fast_bf16(self._model.device)
         now = weights(self._model)

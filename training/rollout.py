@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Generic, Required, TypedDict, TypeVar, Unpack
 
 from ..agents.core import Agent, Decision, ForkingAgent, PrivilegedAgent, World
@@ -157,10 +157,12 @@ def lockstep(
                     spare.append(r.env)
                 else:
                     r.env.close()
+                noted: dict[str, Any] = {}
                 if hasattr(agent, "release"):
                     for talk in r.talks():
-                        agent.release(talk)
-                out[r.number] = done = r.trajectory(**common)
+                        noted |= agent.release(talk) or {}
+                done = r.trajectory(**common)
+                out[r.number] = done = replace(done, meta=done.meta | noted)
                 clock.episodes += 1
                 if on_episode is not None:
                     on_episode(done)
@@ -211,7 +213,7 @@ def rollout(
     """Play every task once and return the trajectories in the tasks' order, whatever the batch size.
 
     An episode's number is its place in `tasks`, unless `numbers` says otherwise; agents key their draws by it. An agent may have `begin(seed)` and
-    `release(episode)`. A PrivilegedAgent, and no other, is handed `env.privileged()`; a ForkingAgent the running
+    `release(episode)`, which may return what it has noted of the episode, for the trajectory's meta. A PrivilegedAgent, and no other, is handed `env.privileged()`; a ForkingAgent the running
     world. Where a world dies in mid-episode, the episode is truncated with the reason as `meta["died"]`, its last action
     has no effect, and the rest go on.
     """

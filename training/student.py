@@ -108,20 +108,20 @@ class Student:
         epochs: float,
         lr: float | None,
         steps: int | None = None,
+        overall: bool = False,
     ) -> dict[str, float]:
         """Imitate: minimise the weighted negative log-likelihood of the sequences, for some epochs or for `steps` steps.
 
+        overall: whether weights count over the whole fit rather than within a batch (update.fit).
+
         Adapters take an episode or so a step: in few large batches a short run gives them too few steps to learn.
         """
-        self._together("fit", examples=examples, rng=rng, epochs=epochs, lr=lr, steps=steps)
-        if self.adapted:
-            return update.fit(
-                self.model, examples, epochs=epochs, steps=steps, lr=lr or adapter_lr(self.model.config.hidden_size),
-                batch_tokens=self.step_tokens or 1024, rng=rng, optimizer=update.adamw, pass_tokens=self.pass_tokens, on_step=self.on_step,
-            )  # fmt: skip
+        self._together("fit", examples=examples, rng=rng, epochs=epochs, lr=lr, steps=steps, overall=overall)
+        rate = adapter_lr(self.model.config.hidden_size) if self.adapted else 1e-3
         return update.fit(
-            self.model, examples, epochs=epochs, steps=steps, lr=lr or 1e-3, batch_tokens=self.step_tokens or 4096, rng=rng,
-            pass_tokens=self.pass_tokens, on_step=self.on_step,
+            self.model, examples, epochs=epochs, steps=steps, lr=rate if lr is None else lr, rng=rng, overall=overall,
+            batch_tokens=self.step_tokens or (1024 if self.adapted else 4096), pass_tokens=self.pass_tokens,
+            optimizer=update.adamw if self.adapted else update.muon, on_step=self.on_step,
         )  # fmt: skip
 
     def _together(self, what: str, **given: Any) -> None:
@@ -144,6 +144,7 @@ class Student:
         self._together("prefer", rows=rows, seed=seed, beta=beta, lr=lr)
         longest = max(self.count(r["prompt"]) + max(map(self.count, (r["chosen"], r["rejected"]))) for r in rows)
         pairs = _share(PAIRS, processes.size(), None if self.pass_tokens is None else self.pass_tokens // (2 * longest))
+        rate = (5e-6 if self.adapted else 5e-5) if lr is None else lr
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         import tempfile
 
@@ -154,12 +155,12 @@ class Student:
         reference = copy.deepcopy(self.model) if processes.size() > 1 and not self.adapted else None
         with tempfile.TemporaryDirectory() as scratch:
             config = DPOConfig(
-                output_dir=scratch, beta=beta, learning_rate=lr or (5e-6 if self.adapted else 5e-5), num_train_epochs=1,
+                output_dir=scratch, beta=beta, learning_rate=rate, num_train_epochs=1,
                 per_device_train_batch_size=pairs, gradient_accumulation_steps=PAIRS // (pairs * processes.size()),
                 max_length=None, report_to=[], save_strategy="no", logging_steps=10**9,
                 seed=seed, data_seed=seed, use_cpu=self.model.device.type == "cpu", disable_tqdm=True,
                 precompute_ref_log_probs=not self.adapted and reference is None, gradient_checkpointing=False, bf16=False,
-                lr_scheduler_type="linear", warmup_steps=10,
+                lr_scheduler_type="linear", warmup_steps=min(10, -(-len(rows) // PAIRS) // 2),
             )  # fmt: skip
             trainer = DPOTrainer(
                 model=self.model, ref_model=reference, args=config, train_dataset=Dataset.from_list(list(rows)),

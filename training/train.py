@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, fields
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -155,13 +156,31 @@ def train(
 
     server: address of an OpenAI-compatible server that generates the student's tokens (training/served.py); a resumed
     run goes on with its own, unless another is given.
+
+    Raises:
+        ValueError: among others, `resume` with a setting that is not the run's own.
     """
+    if resume is not None:
+        given = {"env": env, "method": method, "model": model, "memory": memory, "seed": seed, "quick": quick}
+        _same_run(Path(resume), given, settings or {}, out)
 
     def work() -> Path:
         with crew(engine, workers) as hands:
             return _train(env, method, model, memory, seed, out, settings or {}, resume, quick, hands, server, say)
 
     return lead(work)
+
+
+def _same_run(resume: Path, given: dict[str, Any], settings: dict[str, str], out: Path | None) -> None:
+    """Raise where a run that is resumed is asked to be another one; what is given as it is by default asks nothing."""
+    usual = signature(train).parameters
+    config = RunDir(resume).config()
+    asked = [f"--{k} {v}" for k, v in given.items() if v not in (usual[k].default, config.get(k))]
+    asked += [f"--set {k}={v}" for k, v in settings.items()] + ([] if out is None else [f"--out {out}"])
+    if asked:
+        raise ValueError(
+            f"--resume goes on with {resume} as it was begun, so it takes no {', '.join(asked)}: start a new run"
+        )
 
 
 def _train(

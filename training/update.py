@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..envs.errors import at_least
+from ..envs.errors import at_least, positive
 from . import processes
 from .limits import memory_for
 from .losses import token_logps, weighted_nll
@@ -112,24 +112,34 @@ def move(model: Any, optimizers: Sequence[torch.optim.Optimizer], clip: float) -
 
 
 def descend(
-    model: Any, examples: Sequence[Example], batch: Sequence[int], *, pass_tokens: int | None, bf16: bool
+    model: Any,
+    examples: Sequence[Example],
+    batch: Sequence[int],
+    *,
+    pass_tokens: int | None,
+    bf16: bool,
+    usual: float | None = None,
 ) -> float:
-    """Add the gradient of a batch's loss to the weights' and return the loss.
+    """Add the gradient of a batch's loss to the weights' and return the loss, the weighted mean over its targets.
 
+    usual: what a target weighs on average in the whole fit; the gradient is then that of the loss times what the
+    batch's targets weigh beside it. Without it a weight that all of a batch share would say nothing.
     This process reads its share of the batch, in passes of at most `pass_tokens` padded tokens; the sums are those of
     one pass over the whole batch.
     """
     own = list(batch[processes.rank() :: processes.size()])
     parts = filled(own, examples, pass_tokens) if pass_tokens else [own]
-    whole = None if len(own) == len(batch) and len(parts) == 1 else _weight(examples, batch)
+    whole, targets = _weight(examples, batch)
+    worth = 1.0 if usual is None else whole / targets / usual
+    alone = len(own) == len(batch) and len(parts) == 1
     loss = torch.zeros((), device=model.device)
     for part in filter(None, parts):
         with memory_for(*_told(examples, part)):
             loaded = collate([examples[i] for i in part], model.device)
             with amp(model.device, bf16):
                 logp, weights = logps(model, loaded)
-            share = weighted_nll(logp, weights, whole)
-            share.backward()  # type: ignore[no-untyped-call]
+            share = weighted_nll(logp, weights, None if alone else whole)
+            (worth * share).backward()  # type: ignore[no-untyped-call]
         loss += share.detach()
     if processes.size() > 1:
         trained = [p for p in model.parameters() if p.requires_grad]
@@ -139,9 +149,10 @@ def descend(
     return float(loss)
 
 
-def _weight(examples: Sequence[Example], batch: Sequence[int]) -> float:
-    """The weight of a batch's targets."""
-    return sum(w for i in batch for w, t in zip(examples[i].weights, examples[i].targets, strict=True) if t != IGNORE)
+def _weight(examples: Sequence[Example], batch: Sequence[int]) -> tuple[float, int]:
+    """The weight of a batch's targets, and their number."""
+    weights = [w for i in batch for w, t in zip(examples[i].weights, examples[i].targets, strict=True) if t != IGNORE]
+    return sum(weights), len(weights)
 
 
 def _told(examples: Sequence[Example], part: Sequence[int]) -> tuple[str, str]:
@@ -200,6 +211,7 @@ def fit(
     batch_tokens: int,
     rng: np.random.Generator,
     steps: int | None = None,
+    overall: bool = False,
     optimizer: Callable[[Any, float], list[torch.optim.Optimizer]] = muon,
     warmup: float = 0.05,
     cooldown: float = 0.5,
@@ -210,8 +222,12 @@ def fit(
 ) -> dict[str, float]:
     """Minimise the weighted negative log-likelihood; the rate warms up, holds, then falls to zero linearly.
 
-    steps: of the optimizer, in place of `epochs`. batch_tokens: padded tokens of a step. pass_tokens: of these, how many
-    are read at once; None for all. It changes the memory that a step takes, not the step.
+    Sequences without a target, as of an episode that was cut before its first one, are left out.
+
+    steps: of the optimizer, in place of `epochs`. batch_tokens: padded tokens of a step. overall: whether a target's
+    weight counts beside all others; otherwise it counts beside those of its batch alone, and a batch holds sequences of
+    like lengths. pass_tokens: of a step's tokens, how many are read at once; None for all. It changes the memory that a
+    step takes, not the step.
 
     Returns:
         loss (mean of the last tenth of the steps), steps, tokens.
@@ -222,13 +238,18 @@ def fit(
     """
     if steps is not None:
         at_least(1, steps=steps)
-    if not any(w > 0 for e in examples for w in e.weights):
-        raise ValueError(f"nothing to learn: none of {len(examples)} episodes carries a target")
+    else:
+        positive(epochs=epochs)
+    given, examples = len(examples), [e for e in examples if any(w > 0 for w in e.weights)]
+    if not examples:
+        raise ValueError(f"nothing to learn: none of {given} episodes carries a target")
     device = model.device
     bf16 = fast_bf16(device) if bf16 is None else bf16
     optimizers = optimizer(model, lr)
     rates = scaled(optimizers)
     plan = _plan(examples, epochs, steps, batch_tokens, rng)
+    weight, targets = _weight(examples, range(len(examples)))
+    usual = weight / targets if overall else None
     losses: list[float] = []
     norms: list[float] = []
     tokens = 0
@@ -236,7 +257,7 @@ def fit(
     for k, indices in enumerate(plan):
         done = k / len(plan)
         rates(min(1.0, (done + 1 / len(plan)) / warmup) * min(1.0, (1 - done) / cooldown))
-        losses.append(descend(model, examples, indices, pass_tokens=pass_tokens, bf16=bf16))
+        losses.append(descend(model, examples, indices, pass_tokens=pass_tokens, bf16=bf16, usual=usual))
         norm = move(model, optimizers, clip) if math.isfinite(losses[-1]) else math.nan
         if not math.isfinite(norm) or _worse_than_guessing(model, losses):
             heaviest = max(w for i in indices for w in examples[i].weights)

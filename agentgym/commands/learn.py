@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .terminal import Json, Set, app, emit, pairs, say, share, table
+from .terminal import Json, Set, app, emit, given, pairs, say, share, table
 
 Workers = Annotated[int, typer.Option(help="processes that roll out; the episodes are the same")]
 Engine = Annotated[str, typer.Option(help="where they run: local, or ray (the cluster at RAY_ADDRESS, else here)")]
@@ -20,6 +20,7 @@ ServerUrl = Annotated[
 
 @app.command()
 def train(
+    ctx: typer.Context,
     env: Annotated[str, typer.Option(help="an environment's id, or file.py:Class")] = "alfworld",
     method: Annotated[str, typer.Option(help="a method's id")] = "leap",
     model: Annotated[str, typer.Option(help="tiny, smollm2, a folder or a hub id")] = "tiny",
@@ -42,6 +43,9 @@ def train(
     from ..training.train import train as run_training
 
     if config is not None:
+        own = ("env", "method", "model", "memory", "seed", "set_", "resume", "quick")
+        if asked := [f"--{k.rstrip('_')}" for k in own if given(ctx, k)]:
+            raise ValueError(f"--config repeats a run as it was, so it takes no {', '.join(asked)}: leave one out")
         path = repeat(config, out, say, workers, engine, server)
     else:
         try:

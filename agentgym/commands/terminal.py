@@ -26,6 +26,12 @@ def pairs(items: list[str] | None) -> dict[str, str]:
     return out
 
 
+def given(context: typer.Context, option: str) -> bool:
+    """Whether the user wrote an option down."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def emit(row: Any) -> None:
     """Print the one JSON object of `--json`."""
     typer.echo(json.dumps(row))

@@ -86,6 +86,7 @@ def test_importing_agentgym_is_light() -> None:
         (["eval", "--set", "env.games=official", "--set", "env.data=nowhere"], "alfworld-download"),
         (["replay", "nothing.zst"], "nothing.zst"),
         (["train", "--resume", "nowhere"], "no run directory"),
+        (["train", "--config", "x.json", "--seed", "3", "--set", "a=1"], "takes no --seed, --set: leave one out"),
         (["methods", "lep"], "did you mean 'leap'"),
     ],
 )

@@ -199,6 +199,8 @@ def test_rerank_on_the_command_line_asks_the_runs_critic(
     assert (again["success"], again["steps"]) == (plain["success"], plain["steps"])
     code, _, err = run_cli(*base, "--agent", "random", "--rerank", "4")
     assert code == 2 and "--rerank needs the directory of a run of method digiq" in err and "Traceback" not in err
+    with pytest.raises(ValueError, match="leave --temperature 1.0 out, or take --vas"):
+        evaluate("device", str(whole), episodes=6, rerank=4, temperature=1.0)
     with pytest.raises(ValueError, match="has no critic"):
         evaluate("device", str(whole / "checkpoints" / "00"), episodes=6, rerank=4)
 
@@ -232,6 +234,7 @@ def test_settings_and_worlds_that_cannot_work_are_refused_in_one_line(small_tiny
         ({"candidates": 0}, "digiq.candidates=0: needs at least 1"),
         ({"quantile": 1.0}, "digiq.quantile=1.0"),
         ({"spread": 0.0}, "digiq.spread=0.0: needs to be positive"),
+        ({"look_epochs": 0.0}, "digiq.look_epochs=0.0: needs to be positive"),
     ):
         with pytest.raises(ValueError, match=fault):
             DigiQ(**settings)  # type: ignore[arg-type]

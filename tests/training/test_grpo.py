@@ -58,6 +58,8 @@ def test_an_advantage_is_the_distance_from_the_groups_mean_in_its_spread() -> No
     assert group_relative(r)[0].tolist() == pytest.approx([1.0, -1.0, 0.0], abs=1e-5)
     assert group_relative(r, scale=False)[0].tolist() == [1.0, -1.0, 0.0]
     assert group_relative(r)[1].tolist() == [0.0, 0.0, 0.0]
+    for alike in (0.95**3, 33.3, 512.7):  # whose mean is rounded
+        assert group_relative(torch.full((11,), alike)).tolist() == [0.0] * 11
 
 
 def test_steps_are_compared_with_those_of_their_own_state_only() -> None:

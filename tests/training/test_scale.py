@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,17 @@ from agentgym.memory import memory_maker
 from agentgym.memory.store import read
 from agentgym.memory.trajectory import Trajectory
 from agentgym.training import update
+from agentgym.training.crew import Crew, Played, play_share
+from agentgym.training.lab import Lab
 from agentgym.training.limits import OutOfMemory, memory_for
+from agentgym.training.methods import METHODS
+from agentgym.training.methods.digiq import Proposer
 from agentgym.training.play import evaluate
 from agentgym.training.rollout import rollout
 from agentgym.training.run import RunDir
 from agentgym.training.sequences import Example
+from agentgym.training.student import Student
+from agentgym.training.train import configure
 
 CASES = """
 import numpy as np, torch
@@ -158,6 +165,33 @@ def played(model: Path, workers: int, engine: str = "local") -> list[Trajectory]
         workers=workers, engine=engine, keep=kept.extend,
     )  # fmt: skip
     return kept
+
+
+def inline(packed: bytes) -> Future[Played]:
+    """Play a worker's share here, from the bytes that would be sent to it."""
+    done: Future[Played] = Future()
+    done.set_result(play_share(packed))
+    return done
+
+
+@pytest.mark.parametrize(("env", "method"), [("device", "digiq"), ("bandit", "evolve"), ("alfworld", "bc")])
+def test_a_method_collects_through_workers_what_it_collects_alone(
+    env: str, method: str, small_tiny: Path, tmp_path: Path
+) -> None:
+    settings = {f"{method}.demonstrations": "5", "eval.valid": "0", "eval.test": "2"}
+    run = RunDir.create(tmp_path / "run", configure(env, method, str(small_tiny), "full", 0, settings, False))
+    config, student = run.config(), Student.of(str(small_tiny))
+    made = METHODS[method](**config["hyper"])
+
+    def collected(hands: Crew | None) -> list[Trajectory]:
+        lab = Lab(env, config["env_kwargs"], "full", 0, student, run, {}, say=lambda _: None, crew=hands)
+        noting = Proposer(student.policy(1.0), 3, 1.2)
+        return made.collect(lab, 0) + (lab.play(noting, lab.tasks("train", 3), 1) if env == "device" else [])
+
+    alone, together = collected(None), collected(Crew(2, inline))
+    assert_same(together, alone)
+    assert [t.meta for t in together] == [t.meta for t in alone]
+    assert env != "device" or all(len(t.meta["candidates"]) == len(t.steps) for t in together[-3:])
 
 
 @pytest.mark.slow

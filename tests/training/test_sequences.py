@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,41 @@ def test_nothing_to_learn_is_an_error(small_tiny: Path) -> None:
             lr=1e-3,
             batch_tokens=64,
             rng=np.random.default_rng(0),
+        )
+
+
+def test_a_weight_that_a_whole_batch_shares_counts_beside_the_other_batches(small_tiny: Path) -> None:
+    model = load(str(small_tiny)).model.eval()
+    pair = [build([Reply((5, 6, 7), (), (8, 9), w)], 2) for w in (1.0, 0.01)]
+    pair[1] = replace(pair[1], ids=(*pair[1].ids[:3], 20, 21))
+
+    def slope(batch: list[int], usual: float | None) -> torch.Tensor:
+        model.zero_grad()
+        update.descend(model, pair, batch, pass_tokens=None, bf16=False, usual=usual)
+        return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+    usual = (1.0 + 0.01) / 2
+    both = slope([0, 1], usual)
+    apart = slope([0], usual) + slope([1], usual)
+    assert torch.allclose(apart, 2 * both, atol=1e-5)
+    assert float(slope([1], usual).norm() / slope([1], None).norm()) == pytest.approx(0.01 / usual, rel=1e-4)
+
+
+def test_an_episode_that_is_cut_before_its_first_target_is_left_out(small_tiny: Path) -> None:
+    model = load(str(small_tiny)).model
+    fine = build([Reply((5,) * 10, (6,), (7, 8))], 2)
+    cut = build([Reply((5,) * 50, (6,), None), Reply((5,) * 60, (6,), (7,))], 2, max_tokens=100)
+    assert not any(cut.weights)
+    done = update.fit(model, [fine, cut], epochs=2, lr=1e-4, batch_tokens=64, rng=np.random.default_rng(0))
+    assert done["steps"] == 2 and done["loss"] > 0
+
+
+@pytest.mark.parametrize("epochs", [0.0, -0.5])
+def test_no_epoch_is_an_error(small_tiny: Path, epochs: float) -> None:
+    rows = [build([Reply((5,), (), (7,))], 2)]
+    with pytest.raises(ValueError, match=f"epochs={epochs}: needs to be positive"):
+        update.fit(
+            load(str(small_tiny)).model, rows, epochs=epochs, lr=1e-4, batch_tokens=64, rng=np.random.default_rng(0)
         )
 
 

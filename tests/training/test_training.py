@@ -14,13 +14,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from agentgym.agents.scripted import RandomAgent
 from agentgym.envs import Unknown, make
 from agentgym.memory import memory_maker
 from agentgym.training.evaluate import mean_ci, summary, wilson
+from agentgym.training.examples import own_actions
+from agentgym.training.lab import Lab
+from agentgym.training.methods import METHODS
+from agentgym.training.methods.core import keep
+from agentgym.training.reinforce import weights
 from agentgym.training.rollout import replay, rollout
 from agentgym.training.run import RunDir
+from agentgym.training.sequences import Reply, build
+from agentgym.training.student import Student
 from agentgym.training.train import configure, train
 
 SMALL = {
@@ -168,6 +177,65 @@ def test_a_run_whose_loss_diverges_names_the_round_and_its_last_good_checkpoint(
 def test_another_configuration_in_the_same_directory_is_refused(whole: Path, small_tiny: Path) -> None:
     with pytest.raises(ValueError, match="that run has seed=0, not 5"):
         train(model=str(small_tiny), seed=5, out=whole, settings=SMALL, say=silent)
+
+
+def test_a_resumed_run_is_not_silently_another_one(whole: Path, tmp_path: Path) -> None:
+    for given, fault in (
+        ({"settings": {"leap.iterations": "5"}}, "takes no --set leap.iterations=5"),
+        ({"seed": 9, "method": "bc"}, "takes no --method bc, --seed 9"),
+        ({"quick": True}, "takes no --quick True"),
+        ({"out": tmp_path}, "takes no --out"),
+    ):
+        with pytest.raises(ValueError, match=fault):
+            train(resume=whole, say=silent, **given)  # type: ignore[arg-type]
+    assert train(method="leap", resume=whole, say=silent) == whole
+
+
+def test_dagger_refuses_what_only_a_privileged_teacher_would_read() -> None:
+    for name, value in (("teacher", "self"), ("privilege", "1.0"), ("hint", "yes"), ("trust", "no")):
+        with pytest.raises(ValueError, match=f"dagger.{name}=.*: the searching expert teaches here"):
+            configure("alfworld", "dagger", "tiny", "full", 0, {f"dagger.{name}": value}, False)
+
+
+@pytest.mark.parametrize("method", ["leap", "dagger", "awr", "iql", "oreo", "dpo", "grpo", "filtered-bc"])
+def test_impossible_amounts_are_refused_before_anything_is_played(method: str) -> None:
+    epochs = "epochs" if method == "filtered-bc" else "epochs0"
+    for name, value, fault in (("iterations", "-1", "needs at least 0"), (epochs, "0", "needs to be positive")):
+        with pytest.raises(ValueError, match=f"{method}.{name}=.*{fault}"):
+            configure("alfworld", method, "tiny", "full", 0, {f"{method}.{name}": value}, False)
+
+
+def test_a_rate_of_0_changes_nothing_and_few_preferences_do(small_tiny: Path) -> None:
+    student = Student.of(str(small_tiny))
+    before = weights(student.model)
+    rows = [build([Reply((5, 6), (), (7, 8))], 2)]
+    student.fit(rows, np.random.default_rng(0), epochs=1, lr=0.0)
+    assert all(torch.equal(p, before[name]) for name, p in weights(student.model).items())
+    student.prefer([{"prompt": "look", "chosen": " go to desk 1", "rejected": " take pen 1"}], 0, beta=0.1, lr=1e-3)
+    assert not all(torch.equal(p, before[name]) for name, p in weights(student.model).items())
+
+
+@pytest.mark.parametrize("method", ["leap", "dpo"])
+def test_a_round_without_preferences_leaves_the_student_as_it_is(method: str, whole: Path, small_tiny: Path) -> None:
+    student = Student.of(str(small_tiny))
+    lab = Lab("alfworld", {}, "full", 0, student, RunDir(whole), {}, say=silent)
+    won = [keep(t, own_actions(t)) for t in RunDir(whole).trajectories("00-train", list)]
+    made = METHODS[method](**({"update_by": "dpo"} if method == "leap" else {}))
+    assert made.update(lab, 1, [won, won])["pairs"] == 0
+
+
+def test_rounds_can_weigh_the_same_over_the_whole_fit(whole: Path, small_tiny: Path) -> None:
+    data = [RunDir(whole).trajectories(f"0{k}-train", list) for k in (0, 1)]
+    assert all(data)
+
+    def fitted(mix: str) -> torch.Tensor:
+        student = Student.of(str(small_tiny))
+        student.step_tokens = 1  # a sequence a step, so that within a batch all weigh the same
+        lab = Lab("alfworld", {}, "full", 0, student, RunDir(whole), {}, say=silent)
+        METHODS["leap"](mix=mix, epochs=0.5).update(lab, 1, data)
+        return torch.cat([p.flatten() for p in weights(student.model).values()])
+
+    assert torch.equal(fitted("batch"), fitted("batch")) and not torch.equal(fitted("batch"), fitted("whole"))
 
 
 def test_settings_are_typed_and_unknown_ones_name_the_nearest() -> None:

@@ -59,7 +59,8 @@ class Awr:
     def __post_init__(self) -> None:
         whole = ("demonstrations", "episodes", "critic_steps", "width")
         at_least(1, f"{self.id}.", **{name: getattr(self, name) for name in whole})
-        positive(f"{self.id}.", beta=self.beta, temperature=self.temperature)
+        at_least(0, f"{self.id}.", iterations=self.iterations)
+        positive(f"{self.id}.", beta=self.beta, temperature=self.temperature, epochs0=self.epochs0, epochs=self.epochs)
         share(f"{self.id}.", gamma=self.gamma)
         choice(f"{self.id}.reads", self.reads, READS)
 
@@ -106,7 +107,8 @@ class Awr:
             critic, _ = load_critic(lab.run.path / "critic")
             lab.also = lambda folder: save_critic(folder / "critic", critic)
         rows = dataset(lab, [*data[0], *data[k]] if k else data[0])
-        return lab.student.fit(rows, lab.rng(3, k), epochs=self.epochs if k else self.epochs0, lr=self.lr)
+        epochs = self.epochs if k else self.epochs0
+        return lab.student.fit(rows, lab.rng(3, k), epochs=epochs, lr=self.lr, overall=True)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from ...agents.scripted import OracleAgent
 from ...agents.teachers import Correction
-from ...envs.errors import at_least
+from ...envs.errors import at_least, positive
 from ...memory.trajectory import Trajectory
 from ..examples import own_actions
 from ..lab import Lab
@@ -59,6 +59,7 @@ class BC:
 
     def __post_init__(self) -> None:
         at_least(1, f"{self.id}.", demonstrations=self.demonstrations)
+        positive(f"{self.id}.", epochs=self.epochs)
         if self.steps is not None:
             at_least(1, f"{self.id}.", steps=self.steps)
 
@@ -103,6 +104,7 @@ class FilteredBC(BC):
         super().__post_init__()
         at_least(0, f"{self.id}.", iterations=self.iterations)
         at_least(1, f"{self.id}.", episodes=self.episodes)
+        positive(f"{self.id}.", later=self.later)
 
     @property
     def rounds(self) -> int:

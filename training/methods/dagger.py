@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from ...agents.teachers import Correction, OracleTeacher, retrace
@@ -23,6 +23,16 @@ class Dagger(Leap):
     id: ClassVar[str] = "dagger"
     summary: ClassVar[str] = "an expert without privilege corrects the student on its own histories"
     source: ClassVar[str] = "arXiv 1011.0686"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        of_leap = {f.name: f.default for f in fields(Leap)}
+        for name in ("teacher", "chat", "privilege", "hint", "trust"):
+            if getattr(self, name) != of_leap[name]:
+                value = getattr(self, name)
+                raise ValueError(
+                    f"dagger.{name}={value}: the searching expert teaches here; {name} is for --method leap"
+                )
 
     @property
     def needs(self) -> tuple[str, ...]:

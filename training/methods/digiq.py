@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -106,6 +106,7 @@ class DigiQ:
             1, "digiq.", demonstrations=self.demonstrations, candidates=self.candidates, critic_steps=self.critic_steps,
             rerank=self.rerank,
         )  # fmt: skip
+        positive("digiq.", epochs0=self.epochs0, look_epochs=self.look_epochs, epochs=self.epochs)
         if self.episodes < 5:
             raise ValueError(f"digiq.episodes={self.episodes}: needs at least 5, of which one is held out")
         positive("digiq.", temperature=self.temperature, spread=self.spread, ema=self.ema)
@@ -135,7 +136,7 @@ class DigiQ:
                 f"no reward in {len(played)} episodes of the behaviour policy, so there are no values to learn: "
                 "raise digiq.demonstrations or choose easier tasks"
             )
-        return [replace(t, meta=t.meta | {"candidates": proposer.drawn[i]}) for i, t in enumerate(played)]
+        return played
 
     def label(self, lab: Lab, k: int, trajectories: Sequence[Trajectory]) -> list[list[Correction]]:
         """Return the played actions; in round 2 the best of N, or those of won episodes."""
@@ -266,23 +267,25 @@ class DigiQ:
 class Proposer:
     """A policy that plays, and notes at every step what else it might have done.
 
-    drawn: of each episode, for each step, the action played and n − 1 more from p(a)^(1/spread), each counted once.
+    An episode's meta then has `candidates`: for each step the action played and n − 1 more from p(a)^(1/spread), each
+    counted once.
     """
 
     def __init__(self, policy: Policy, n: int, spread: float) -> None:
         self.policy, self.n, self.spread, self.name = policy, n, spread, policy.name
-        self.drawn: dict[int, list[list[str]]] = {}
+        self._drawn: dict[int, list[list[str]]] = {}
         self._seed = 0
 
     def begin(self, seed: int) -> None:
         """Start a rollout."""
         self._seed = seed
-        self.drawn.clear()
+        self._drawn.clear()
         self.policy.begin(seed)
 
-    def release(self, episode: int) -> None:
-        """Free what the policy holds of an episode."""
+    def release(self, episode: int) -> dict[str, Any]:
+        """Free what the policy holds of an episode, and return its candidates."""
         self.policy.release(episode)
+        return {"candidates": self._drawn.pop(episode)}
 
     def act(self, turns: Sequence[Turn]) -> list[Decision]:
         """Return the policy's decisions."""
@@ -290,7 +293,7 @@ class Proposer:
         for turn, d in zip(turns, decisions, strict=True):
             rng = np.random.default_rng([self._seed, turn.episode, turn.t, 29])
             more = draw(d.candidates, self.n - 1, self.spread, rng)
-            self.drawn.setdefault(turn.episode, []).append(list(dict.fromkeys([d.action, *more])))
+            self._drawn.setdefault(turn.episode, []).append(list(dict.fromkeys([d.action, *more])))
         return decisions
 
 

@@ -65,7 +65,7 @@ class StepDpo:
         choice("dpo.anchor", self.anchor, ANCHORS)
         for name, low in {"demonstrations": 1, "iterations": 0, "tasks": 1, "group": 2, "pairs": 1}.items():
             at_least(low, "dpo.", **{name: getattr(self, name)})
-        positive("dpo.", temperature=self.temperature, margin=self.margin, beta=self.beta)
+        positive("dpo.", temperature=self.temperature, margin=self.margin, beta=self.beta, epochs0=self.epochs0)
         share("dpo.", gamma=self.gamma)
 
     def check(self, env: TextEnv) -> None:
@@ -100,6 +100,9 @@ class StepDpo:
         if k == 0:
             return lab.student.fit(dataset(lab, data[0]), lab.rng(3, k), epochs=self.epochs0, lr=self.lr0)
         rows = pairs(lab, data[k])
+        if not rows:
+            lab.say("  update: nothing is preferred to anything, so the student stays as it is")
+            return {"pairs": 0.0, "steps": 0.0}
         chosen = sorted(lab.rng(5, k).permutation(len(rows))[: self.pairs])
         return lab.student.prefer([rows[i] for i in chosen], lab.seed + k, beta=self.beta, lr=self.lr)
 

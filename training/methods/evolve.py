@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from ...agents.scripted import SearcherAgent
+from ...envs import make
 from ...envs.bandits import BanditEnv, ContextualBanditEnv
 from ...envs.core import TextEnv
 from ...memory.trajectory import Trajectory
@@ -44,5 +46,6 @@ class Evolve(BC):
 
     def collect(self, lab: Lab, k: int) -> list[Trajectory]:
         """Return the algorithm's episodes."""
-        expert = SearcherAgent(lambda _: lab.make_env().searcher())
+        make_env = partial(make, lab.env_id, **lab.env_kwargs)
+        expert = SearcherAgent(lambda _: make_env().searcher())
         return lab.play(expert, lab.tasks("train", self.demonstrations, 0), 0, label="demonstrate")

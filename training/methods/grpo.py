@@ -11,7 +11,7 @@ import torch
 
 from ...agents.teachers import Correction
 from ...envs.core import TextEnv
-from ...envs.errors import at_least, choice
+from ...envs.errors import at_least, choice, positive
 from ...memory.trajectory import Trajectory
 from ..advantages import anchored, group_relative, returns
 from ..anchors import ANCHORS, anchors, require
@@ -72,6 +72,7 @@ class Grpo:
         least = {"demonstrations": 0, "iterations": 0, "updates": 1, "tasks": 1, "group": 2, "passes": 1, "beta": 0}
         for name, low in (least | {"step_weight": 0}).items():
             at_least(low, f"{self.id}.", **{name: getattr(self, name)})
+        positive(f"{self.id}.", epochs0=self.epochs0)
         if self.temperature <= 0:
             raise ValueError(
                 f"{self.id}.temperature={self.temperature}: episodes must differ, so it needs to be positive"

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from ...agents.chat import load_chat
 from ...agents.teachers import Correction, ModelTeacher, OracleTeacher, SelfTeacher, Teacher, retrace
-from ...envs.errors import at_least, choice
+from ...envs.errors import at_least, choice, positive
 from ...memory.trajectory import Trajectory
 from ..examples import own_actions
 from ..lab import Lab
@@ -19,6 +19,7 @@ from .core import dataset, keep, kept
 
 TEACHERS = ("oracle", "self", "model")
 UPDATES = ("sft", "dpo")
+MIXES = ("batch", "whole")
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,26 @@ class Leap:
       1. roll π_{i−1} out on train tasks;
       2. for episodes that score at most `threshold`, a privileged expert gives π^E(a | h_t, s_t) at every step, on the
          student's own history h_t; the other episodes are not corrected;
-      3. train π_i from π_{i−1} on rounds 0..i in equal parts: SFT on the corrected actions, or DPO with chosen =
+      3. train π_i from π_{i−1} on rounds 0..i in equal parts (`mix`): SFT on the corrected actions, or DPO with chosen =
          corrected, rejected = the student's own.
     Source: LEAP, arXiv 2410.05434, Algorithm 1; code sanjibanc/leap_llm. The expert there is GPT-4o with the
     privileged state; ours is the world's planner behind a realizability filter (agents/teachers.py). Two deviations.
     The paper draws as many steps from each round as the smallest has; we keep all steps and let each weigh
-    smallest / size, which is the same in the mean. And a correction that an episode was given three times at the same
-    observation is left out from then on, since a student that walks in circles would fill the round with one lesson.
+    smallest / size, by default beside those of its batch (`mix`). And a correction that an episode was given three
+    times at the same observation is left out from then on, since a student that walks in circles would fill the round
+    with one lesson.
 
     demonstrations: of round 0. iterations: rounds after it. episodes: rolled out in each. threshold: the paper's 0.
     temperature: of rollouts; the paper's 0.3. teacher: oracle, self (the student with the privileged state in its
     prompt) or model (`chat`, a "module:object" that is a langchain-core chat model). privilege: share of steps at
     which an unrealizable oracle action is taught all the same. hint, trust: see OracleTeacher. update_by: sft or dpo.
+    mix: what a step's weight counts beside. `whole`: all steps of the fit, the paper's equal parts in the mean. `batch`:
+    those of its batch; batches hold episodes of like lengths and so seldom both failures and demonstrations, so that
+    rounds weigh about as they have tokens (docs/results.md compares the two).
     beta: of DPO, the paper's 0.01 for 8 B parameters; ours 0.1. pairs: at most so many preferences a round, drawn at
-    random, since each is read with its whole history. epochs0, epochs, lr: of the fit of round 0 and of the later
-    ones; lr None takes the student's own.
+    random, since each is read with its whole history; so the rounds mix there as they have pairs, not in equal parts.
+    dpo_lr: of DPO, which takes one epoch; None takes 5e-5 for tiny, 5e-6 for adapters. epochs0, epochs, lr: of the fit
+    of round 0 and of the later ones; lr None takes the student's own.
     """
 
     id: ClassVar[str] = "leap"
@@ -60,18 +66,24 @@ class Leap:
     hint: bool = False
     trust: bool = True
     update_by: str = "sft"
+    mix: str = "batch"
     beta: float = 0.1
     pairs: int = 500
+    dpo_lr: float | None = None
     epochs0: float = 6.0
     epochs: float = 4.0
     lr: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value, legal in (("teacher", self.teacher, TEACHERS), ("update_by", self.update_by, UPDATES)):
-            choice(f"leap.{name}", value, legal)
+        for name, value, legal in (
+            ("teacher", self.teacher, TEACHERS), ("update_by", self.update_by, UPDATES), ("mix", self.mix, MIXES),
+        ):  # fmt: skip
+            choice(f"{self.id}.{name}", value, legal)
         if (self.teacher == "model") != (self.chat is not None):
             raise ValueError("leap.teacher=model goes with leap.chat=module:object, and only with it")
-        at_least(1, "leap.", demonstrations=self.demonstrations, episodes=self.episodes, pairs=self.pairs)
+        at_least(1, f"{self.id}.", demonstrations=self.demonstrations, episodes=self.episodes, pairs=self.pairs)
+        at_least(0, f"{self.id}.", iterations=self.iterations)
+        positive(f"{self.id}.", epochs0=self.epochs0, epochs=self.epochs)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -114,10 +126,14 @@ class Leap:
         mixed = equal([g for g in data if g])
         if self.update_by == "dpo" and k > 0:
             rows = pairs(lab, mixed)
+            if not rows:
+                lab.say("  update: no correction differs from what the student did, so it stays as it is")
+                return {"pairs": 0.0, "steps": 0.0}
             chosen = sorted(lab.rng(5, k).permutation(len(rows))[: self.pairs])
-            return lab.student.prefer([rows[i] for i in chosen], lab.seed + k, beta=self.beta)
+            return lab.student.prefer([rows[i] for i in chosen], lab.seed + k, beta=self.beta, lr=self.dpo_lr)
         epochs = self.epochs0 if k == 0 else self.epochs
-        return lab.student.fit(dataset(lab, mixed), lab.rng(3, k), epochs=epochs, lr=self.lr)
+        whole = self.mix == "whole"
+        return lab.student.fit(dataset(lab, mixed), lab.rng(3, k), epochs=epochs, lr=self.lr, overall=whole)
 
 
 def few(trajectory: Trajectory, corrections: Sequence[Correction], most: int = 3) -> list[Correction]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -36,8 +37,8 @@ class Oreo:
          (sg δ_t + β (log π(a_t|s_t) − sg log π(a_t|s_t)))² + α k3(π ‖ π_ref): of each δ_t, π moves its own action only.
     Source: OREO, arXiv 2412.16145, Eq. 7 and the losses after it, on whole actions (its "step-level"); sg stops the
     gradient. Deviations: V is a head on frozen features of the text, not a second language model, and starts from the
-    Monte-Carlo returns, which solve Eq. 7 where π is π_ref; γ = 1, so a long way to success counts as a short one. Value
-    at test time (its beam search) is not here.
+    Monte-Carlo returns, which solve Eq. 7 where π is π_ref; γ = 1, so a long way to success counts as a short one; a time
+    limit is an end, nothing is expected behind it. Value at test time (its beam search) is not here.
 
     demonstrations: of round 0. iterations: rounds after it, the paper's 1. episodes: played in each. temperature: of
     play. beta, alpha: β and α of above. batch: episodes in a step. passes: over the episodes. critic_steps, width, reads:
@@ -69,7 +70,8 @@ class Oreo:
     def __post_init__(self) -> None:
         whole = ("demonstrations", "episodes", "batch", "passes", "critic_steps", "width")
         at_least(1, "oreo.", **{name: getattr(self, name) for name in whole})
-        positive("oreo.", temperature=self.temperature, beta=self.beta)
+        positive("oreo.", temperature=self.temperature, beta=self.beta, epochs0=self.epochs0)
+        at_least(0, "oreo.", iterations=self.iterations)
         at_least(0, "oreo.", critic_lr=self.critic_lr)
         choice("oreo.reads", self.reads, READS)
 
@@ -108,7 +110,7 @@ class Oreo:
         with torch.no_grad():
             refs = [self._logps(student, r)[0] for r in rows]
         optimizers = [
-            *update.adamw(student.model, self.lr or (1e-5 if student.adapted else 1e-4)),
+            *update.adamw(student.model, (1e-5 if student.adapted else 1e-4) if self.lr is None else self.lr),
             torch.optim.AdamW(critic.v_heads.parameters(), lr=self.critic_lr, weight_decay=1e-4),
         ]
         plan = [
@@ -130,10 +132,9 @@ class Oreo:
                 log[n] += float(loss_v.detach()), float(loss_pi.detach()), float(kl.detach())
             if not np.isfinite(log[n]).all():
                 raise FloatingPointError(f"loss {log[n].tolist()} at step {n + 1} of {len(plan)}: lower oreo.lr")
-            torch.nn.utils.clip_grad_norm_([p for p in student.model.parameters() if p.requires_grad], 1.0)
-            for o in optimizers:
-                o.step()
-                o.zero_grad()
+            norm = update.move(student.model, optimizers, 1.0)
+            if not math.isfinite(norm):
+                raise FloatingPointError(f"gradient norm {norm} at step {n + 1} of {len(plan)}: lower oreo.lr")
             if student.on_step is not None:
                 student.on_step({"step": n + 1, "steps": len(plan), "loss": log[n, 1], "kl": log[n, 2]})
         tail = log[-max(1, len(log) // 4) :].mean(0)

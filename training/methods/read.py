@@ -75,8 +75,8 @@ class Read:
 
     def __post_init__(self) -> None:
         at_least(1, "read.", demonstrations=self.demonstrations, episodes=self.episodes, steps=self.steps)
-        at_least(0, "read.", others=self.others)
-        positive("read.", beta=self.beta)
+        at_least(0, "read.", others=self.others, iterations=self.iterations)
+        positive("read.", beta=self.beta, epochs0=self.epochs0, epochs=self.epochs)
 
     def check(self, env: Any) -> None:
         """Raise where the world has no task `at`."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...agents.teachers import Correction
 from ...envs.core import TextEnv
-from ...envs.errors import at_least
+from ...envs.errors import at_least, positive
 from ...memory.trajectory import Trajectory
 from ..advantages import leave_one_out
 from ..attempts import require, right
@@ -62,6 +62,7 @@ class Score:
         at_least(0, "score.", demonstrations=self.demonstrations, stage1=self.stage1, stage2=self.stage2)
         at_least(1, "score.", updates=self.updates, questions=self.questions)
         at_least(2, "score.", samples=self.samples)
+        positive("score.", epochs0=self.epochs0)
         at_least(0, "score.", alpha=self.alpha, beta1=self.beta1, beta2=self.beta2)
         if self.temperature <= 0:
             raise ValueError(f"score.temperature={self.temperature}: samples must differ, so it needs to be positive")
