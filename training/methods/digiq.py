@@ -61,10 +61,11 @@ class DigiQ:
     user. episodes, temperature: of π_b's play. candidates: N, the played action among them; 1 takes the idea out.
     spread: the paper's 1.2. features: tuned, policy (no step 2), random (its weights drawn anew) or hashed words.
     reads: see state_text. layer, most: see ModelFeatures. gamma, ema: the paper's .95 and .1. critic_steps, critic_lr,
-    width: of the heads. quantile, anchor: of the extraction. extract: best, or success, which clones the played
-    actions of the episodes that were won and needs no critic: filtered BC on the same data. rerank: the likeliest
-    actions that Q chooses from when round 1 is judged. epochs0, look_epochs, epochs, lr: of the fits of π_b, of step 2
-    and of the actor.
+    width: of the heads. quantile, anchor: of the extraction; the anchor's weight counts beside those of its batch
+    (update.fit), which holds both readings of an episode, or their neighbours in length. extract: best, or success,
+    which clones the played actions of the episodes that were won and needs no critic: filtered BC on the same data.
+    rerank: the likeliest actions that Q chooses from when round 1 is judged. epochs0, look_epochs, epochs, lr: of the
+    fits of π_b, of step 2 and of the actor.
     """
 
     id: ClassVar[str] = "digiq"

@@ -39,15 +39,17 @@ class Read:
     Source: ReAd, arXiv 2405.14314, Eq. 9 (the best policy near the planner) and Alg. 1 (the critic). The paper turns
     Eq. 9 into a filter at test time, which needs no training: `agentgym eval --team read-s,critic=RUN/critic`. To fit
     the planner to Eq. 9 as it stands is advantage-weighted regression (AWR, arXiv 1910.00177): that is this method.
-    The critic is fitted to the round's own episodes, since A is of the planner that played them.
+    The critic is fitted to the round's own episodes, since A is of the planner that played them. Weights count beside
+    those of their batch (update.fit).
 
     demonstrations: of round 0, by the world's planner, right with probability `right`. refused: the share of all
     decisions that are learned a second time, behind a random action that was called too low, so that the planner has
     seen what feedback looks like. iterations: rounds after it. episodes: played in each. at: the task that is played,
     as the paper's critic is of one level; the train tasks over and over by default. others: episodes by a planner that
     is right seven times of ten, half of them after random steps, from which the critic learns, too, for states that the
-    planner itself hardly reaches (the paper sets the world into such states). temperature: of play. beta: of the weights, in units of the return. gamma: of the return. steps, size, width: of the critic. epochs0,
-    epochs, lr: of the fits.
+    planner itself hardly reaches (the paper sets the world into such states). temperature: of play. beta: of the
+    weights, in units of the return. gamma: of the return. steps, size, width: of the critic. epochs0, epochs, lr: of the
+    fits.
     """
 
     id: ClassVar[str] = "read"

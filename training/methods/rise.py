@@ -34,8 +34,8 @@ class Rise:
          before it.
     Source: RISE, arXiv 2407.18219, Eq. 4 and Algorithm 1; τ, N and the loss on the last turn from its code. Evaluated
     in as many turns as the world gives: m1@t1, m5@t1, m1@t5, p1@t5 (training/attempts.py). Its code shows a window of
-    two attempts: --memory window:2. Deviation: its code stops at a right attempt, we go on, since at evaluation too
-    nobody says that it is right.
+    two attempts: --memory window:2. Deviations: its code stops at a right attempt, we go on, since at evaluation too
+    nobody says that it is right; weights count beside those of their batch (update.fit).
 
     demonstrations: of round 0; 0 leaves the model as it is. twice: round 0 shows second attempts too, each after the
     answer to another question, to a model that could not answer twice in one conversation otherwise. iterations: rounds
