@@ -130,8 +130,8 @@ class ChatAgent:
                 break
         out = []
         for replies in said:
-            whole = self.whole(replies)
-            thought, action = parse(whole)
+            whole, action = self.whole(replies), parse(replies[-1])[1]
+            thought = parse(whole)[0]
             out.append(Decision(action, thought, reply=None if whole == action else whole, queries=len(replies)))
         return out
 
@@ -190,7 +190,7 @@ def load_chat(name: str) -> Any:
     """Return the chat model that `module:object` names; a function or class there is called without arguments.
 
     Raises:
-        LookupError: there is no such module or object. TypeError: it is no chat model.
+        LookupError: there is no such module or object, or it is, or gives, no chat model.
     """
     from langchain_core.language_models import BaseChatModel
 
@@ -201,9 +201,12 @@ def load_chat(name: str) -> Any:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise LookupError(f"chat model {name!r}: {error}") from error
-    chat = found() if callable(found) and not isinstance(found, BaseChatModel) else found
+    try:
+        chat = found() if callable(found) and not isinstance(found, BaseChatModel) else found
+    except TypeError as error:
+        raise LookupError(f"chat model {name!r}: it is called without arguments; {error}") from error
     if not isinstance(chat, BaseChatModel):
-        raise TypeError(f"chat model {name!r}: a {type(chat).__name__}, not a langchain-core BaseChatModel")
+        raise LookupError(f"chat model {name!r}: a {type(chat).__name__}, not a langchain-core BaseChatModel")
     return chat
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,20 @@ TAKEN = {
 NEUTRAL = {
     "top_p": (1,), "top_k": (-1, 0), "min_p": (0,), "repetition_penalty": (1,), "presence_penalty": (0,),
     "frequency_penalty": (0,), "n": (1,), "stream": (False,), "echo": (False,), "user": (), "request_id": (),
+    "stream_options": (), "metadata": (), "store": (False,), "logprobs": (False,), "tools": ([],), "tool_choice": ("none",),
+    "response_format": ({"type": "text"},),
 }  # fmt: skip
 """What else may be asked, and with which values; () for any, since it changes no answer."""
+
+
+def neutral(asked: Mapping[str, Any], taken: Collection[str]) -> None:
+    """Raise ValueError for a field that would change the answer and is not among those that are taken."""
+    for key, value in asked.items():
+        if key in taken or value is None:
+            continue
+        if key not in NEUTRAL or (NEUTRAL[key] and value not in NEUTRAL[key]):
+            legal = " or ".join(map(str, NEUTRAL[key])) if key in NEUTRAL else f"one of {', '.join(sorted(taken))}"
+            raise ValueError(f"{key}={value!r}: this server takes {legal}")
 
 
 class _Reader:
@@ -130,12 +142,7 @@ class Completions:
         }  # fmt: skip
 
     def _check(self, asked: dict[str, Any]) -> None:
-        for key, value in asked.items():
-            if key in TAKEN or value is None:
-                continue
-            if key not in NEUTRAL or (NEUTRAL[key] and value not in NEUTRAL[key]):
-                legal = " or ".join(map(str, NEUTRAL[key])) if key in NEUTRAL else f"one of {', '.join(sorted(TAKEN))}"
-                raise ValueError(f"{key}={value!r}: this server takes {legal}")
+        neutral(asked, TAKEN)
         for key, least in (("temperature", 0), ("max_tokens", 1), ("seed", 0), ("logprobs", 0)):
             value, kinds = asked.get(key), (int, float) if key == "temperature" else (int,)
             if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or value < least):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from pydantic import ConfigDict
 from .models import Loaded, load
 from .render import ChatRenderer
 
+_DRAWING = threading.Lock()  # `generate` draws from the process's generator, so one reply is drawn at a time
 _ROLES = {"human": "user", "ai": "assistant", "system": "system"}
 
 
@@ -71,7 +73,7 @@ class LocalChat(BaseChatModel):
         draw: dict[str, Any] = {"do_sample": False}
         if temperature:
             draw = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
-        with torch.inference_mode(), torch.random.fork_rng():
+        with _DRAWING, torch.inference_mode(), torch.random.fork_rng():
             torch.manual_seed(kwargs.get("seed", self.seed))
             out = model.generate(
                 ids, attention_mask=torch.ones_like(ids), max_new_tokens=kwargs.get("max_tokens", self.max_new_tokens),

@@ -25,6 +25,15 @@ SYSTEM = (
     "that brings you closer to the task: look where you have not looked yet for what the task names, take it, treat it "
     "if the task says so, and put it where it belongs. Answer with the command alone."
 )
+ANYWHERE = (
+    "You act in a text world, one command at a time. Read what you see and answer with one command that brings you "
+    "closer to the goal. Answer with the command alone."
+)
+
+
+def instructions(env: str) -> str:
+    """Return the system text of an instruct model that acts in a world."""
+    return SYSTEM if env == "alfworld" else ANYWHERE
 
 
 @dataclass(slots=True)

@@ -104,6 +104,7 @@ class SearchAgent:
         taken = action == decision.action
         return replace(
             decision, action=action, candidates=some, logprob=known.get(action),
+            reply=decision.reply if taken else None, thought=decision.thought if taken else None,
             token_ids=decision.token_ids if taken else (), context_ids=decision.context_ids if taken else (),
         )  # fmt: skip
 

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from .complete import Completions
+from .complete import Completions, neutral
 
 _LANGCHAIN = {"user": "human", "assistant": "ai", "system": "system", "developer": "system"}
+CHAT = {"model", "messages", "max_tokens", "max_completion_tokens", "temperature", "seed", "stop", "stream"}
 MOST_BYTES = 8 << 20
 
 
@@ -114,9 +115,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self._fail(fault)
         except KeyError as error:
             return self._fail(_Fault(404, str(error.args[0])))
-        except (ValueError, OSError, RuntimeError) as error:
-            status = 403 if isinstance(error, PermissionError) else 500 if isinstance(error, RuntimeError) else 400
-            return self._fail(_Fault(status, str(error)))
+        except PermissionError as error:
+            return self._fail(_Fault(403, str(error)))
+        except (ValueError, OSError) as error:
+            return self._fail(_Fault(400, str(error)))
+        except Exception as error:  # whatever went wrong, as a chat template that knows no such role, has an answer
+            return self._fail(_Fault(500, f"{type(error).__name__}: {error}"))
         self._send(200, said)
 
     def _converse(self, asked: dict[str, Any]) -> None:
@@ -124,6 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Fault(400, "the body needs `messages`, a list of {role, content}")
         if asked.get("model") not in (None, self.server.name):
             raise _Fault(404, f"model {asked['model']!r}: this server has {self.server.name!r}")
+        neutral(asked, CHAT)
         with self.server.lock:
             answer = self.server.chat.invoke(_messages(asked), **_settings(asked))
         self._answer(asked, answer)
@@ -198,5 +203,8 @@ def _settings(asked: dict[str, Any]) -> dict[str, Any]:
             raise _Fault(400, f"{key}={value!r}: needs a number that is not negative")
         out[key] = kind(value)
     if asked.get("stop"):
-        out["stop"] = [asked["stop"]] if isinstance(asked["stop"], str) else list(asked["stop"])
+        marks = [asked["stop"]] if isinstance(asked["stop"], str) else asked["stop"]
+        if not isinstance(marks, list) or not all(isinstance(m, str) and m for m in marks):
+            raise _Fault(400, f"stop={asked['stop']!r}: needs a text or a list of texts")
+        out["stop"] = marks
     return out

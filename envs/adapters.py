@@ -31,7 +31,7 @@ class Peer(Protocol):
 
 def solved(total: float, info: Mapping[str, Any]) -> bool:
     """Return what the peer says of success; where it says nothing, whether the rewards reach 1."""
-    return bool(info.get("success", info.get("is_success", total >= 1)))
+    return bool(info.get("success", info.get("is_success", total >= 1 - 1e-9)))
 
 
 def won(success: Success, total: float, info: Mapping[str, Any], over: bool) -> bool:
@@ -57,7 +57,8 @@ def clean(text: str, legal: Set[str]) -> str:
 class AdaptedEnv(TextEnv):
     """Another library's environment.
 
-    Observation, actions, rewards, termination and truncation are the peer's; a character outside the charset becomes `?`.
+    Observation, actions of any length, rewards, termination and truncation are the peer's, but an episode ends after
+    `max_steps` (50) at the latest; a character of an observation outside the charset becomes `?`.
     Tasks: seeds, disjoint between splits. Of the peer's info only `goal`, `admissible` and `invalid` are passed on, as the
     rest may tell an answer. No privileged knowledge and no fork. What a peer draws from the process-global generators is
     drawn from states of its own.
@@ -95,8 +96,6 @@ class AdaptedEnv(TextEnv):
         return clean(observation, self._legal), self._told(False, info, invalid=False)
 
     def _act(self, action: str) -> tuple[str, float, bool, Info]:
-        if not self.action_space.contains(action):
-            return self._last, 0.0, False, self._told(False, {}, invalid=True)
         with self._dice.rolled():
             observation, reward, over, self._cut, info = self._peer.act(action)
         self._total += float(reward)

@@ -76,6 +76,9 @@ def splits(make: Make, seed: int) -> str:
     """Check that every split has tasks and no two share one."""
     env = make()
     ids = {s: set(env.tasks(s)) for s in SPLITS}
+    for some in ids.values():
+        other = next((i for i in some if not isinstance(i, str)), None)
+        expect(other is None, f"a task's id is {other!r}, no text")
     for a, b in (("train", "valid"), ("train", "test"), ("valid", "test")):
         shared = ids[a] & ids[b]
         expect(not shared, f"{a} and {b} share {sorted(shared)[:1]}")
@@ -88,6 +91,12 @@ def complete(info: Mapping[str, Any], whose: str) -> None:
     missing = {"goal", "admissible", "success", "score", "task"} - set(info)
     expect(not missing, f"{whose} lacks {sorted(missing)}")
     expect(0 <= info["score"] <= 1, f"score {info['score']} is outside [0, 1]")
+    for key in ("goal", "task"):
+        expect(isinstance(info[key], str), f"{whose}: {key} is {info[key]!r}, no text")
+    expect(isinstance(info["success"], bool), f"{whose}: success is {info['success']!r}, neither True nor False")
+    listed = info["admissible"]
+    fits = listed is None or (isinstance(listed, tuple) and all(isinstance(a, str) for a in listed))
+    expect(fits, f"{whose}: admissible is {listed!r}, neither None nor a tuple of texts")
 
 
 def unprivileged(info: Mapping[str, Any], whose: str) -> None:
@@ -149,9 +158,10 @@ def _walk(
 def _info(make: Callable[[], TextEnv], seed: int) -> str:
     env = make()
     for row in _walk(env, env.tasks("train")[0], seed):
-        info = row[-1]
+        info, observation = row[-1], row[0] if len(row) == 2 else row[1]
         assert isinstance(info, dict)
         complete(info, "info")
+        expect(isinstance(observation, str), f"an observation is {observation!r}, no text")
     return ""
 
 

@@ -45,6 +45,9 @@ class Info(TypedDict, total=False):
     invalid: bool
 
 
+_ASKED = frozenset({"goal", "success", "score", "task"})  # what an info must have
+
+
 @dataclass(frozen=True, slots=True)
 class Privileged:
     """What only a teacher may know of the current state.
@@ -137,7 +140,14 @@ class TextEnv(gymnasium.Env[str, str]):
         if task is None:
             ids = self.tasks("train")
             task = ids[int(self.np_random.integers(len(ids)))]
-        observation, info = self._begin(task)
+        begun = self._begin(task)
+        if not isinstance(begun, tuple) or len(begun) != 2:
+            raise self._misshapen("_begin", begun, "observation, info")
+        observation, info = begun
+        if missing := _ASKED - info.keys():
+            raise ValueError(
+                f"{type(self).__name__}: its info lacks {', '.join(sorted(missing))}; make it with agentgym.Info(...)"
+            )
         self._t, self._open, self._last = 0, True, observation
         return observation, dict(info)
 
@@ -149,12 +159,20 @@ class TextEnv(gymnasium.Env[str, str]):
         """
         if not self._open:
             raise RuntimeError("step() after the episode ended or before reset(): call reset() first")
-        observation, reward, terminated, info = self._act(action)
+        acted = self._act(action)
+        if not isinstance(acted, tuple) or len(acted) != 4:
+            raise self._misshapen("_act", acted, "observation, reward, terminated, info")
+        observation, reward, terminated, info = acted
         self._t += 1
         truncated = not terminated and self._t >= self.max_steps
         self._open = not (terminated or truncated)
         self._last = observation
         return observation, reward, terminated, truncated, dict(info)
+
+    def _misshapen(self, method: str, made: object, form: str) -> ValueError:
+        """The error of a subclass whose method returns something else than it must."""
+        what = f"{len(made)} values" if isinstance(made, tuple) else f"a {type(made).__name__}"
+        return ValueError(f"{type(self).__name__}.{method} gives {what}: it must return {form}")
 
     def render(self) -> str:
         """Return the last observation."""

@@ -36,6 +36,13 @@ def at_least(least: float, where: str = "", /, **values: float) -> None:
             raise ValueError(f"{where}{name}={value}: needs at least {least}")
 
 
+def only_with(switch: str, /, **values: object) -> None:
+    """Raise ValueError for the first of some settings that is given (not None), where only `switch` would read it."""
+    for name, value in values.items():
+        if value is not None:
+            raise ValueError(f"{name}={value!r}: read with {switch} only; add that, or leave {name} out")
+
+
 def positive(where: str = "", /, **values: float) -> None:
     """Raise ValueError for the first of some settings that is not above 0; `where` goes before its name."""
     for name, value in values.items():

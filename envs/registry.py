@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .core import SPLITS, TextEnv
-from .errors import Unavailable, unknown
+from .errors import unknown
 
 if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
     from .overcooked import OvercookedEnv
@@ -134,8 +134,17 @@ def _from_file(id: str) -> Spec:
         assert loader is not None and loader.loader is not None
         module = importlib.util.module_from_spec(loader)
         sys.modules[module_name] = module
-        loader.loader.exec_module(module)
+        try:
+            loader.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[module_name]  # half of a module is none: what is mended is read anew
+            raise
     classes = [n for n, v in vars(module).items() if inspect.isclass(v) and _is_world(v)]
+    if not classes:
+        raise LookupError(
+            f"{path.name} has no world: subclass agentgym.TextEnv, or wrap another library's by agentgym.envs.adapters "
+            "in a function that you register"
+        )
     if name not in classes:
         raise unknown(f"class in {path.name}", name, classes)
     cls = getattr(module, name)
@@ -217,7 +226,7 @@ def listing() -> list[dict[str, Any]]:
             row |= {"summary": one.summary, "agents": one.agents, "extra": one.extra}
             env = make(name)
             row |= {"splits": {s: len(env.tasks(s)) for s in SPLITS}, "available": True}
-        except (ImportError, Unavailable):
+        except Exception:  # whatever keeps one from starting here, the others are listed
             row |= {"splits": {}, "available": False}
         rows.append(row)
     return rows

@@ -54,6 +54,8 @@ def memory_maker(spec: str, count: Counter = count_words) -> Callable[[], Memory
             options[key] = legal[key](text)
         except (ValueError, KeyError):
             raise ValueError(f"memory {spec!r}: {key}={text!r} has not the form of {key}") from None
+    if "low" in options and "budget" not in options:
+        raise ValueError(f"memory {spec!r}: low is a share of a budget; add budget=N, or leave it out")
     limits = Limits(**{k: options.pop(k) for k in _LIMITS if k in options})
     if kind in ("window", "summary"):
         if not argument.isdigit():
@@ -82,6 +84,8 @@ def _past(spec: str, k: str, options: dict[str, Any], count: Counter, limits: Li
         raise LookupError(f"memory {spec!r}: write past:K,from=FILE, for example past:2,from=runs/x/trajectories")
     if not 0 < share < 1:
         raise ValueError(f"memory {spec!r}: share={share} needs a share of the budget in (0, 1)")
+    if "share" in options and limits.budget is None:
+        raise ValueError(f"memory {spec!r}: share is a share of a budget; add budget=N, or leave it out")
     inner, by = options.get("inner", "full"), options.get("by", "bm25")
 
     def within(budget: int | None) -> Memory:

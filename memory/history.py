@@ -114,6 +114,12 @@ class WindowMemory(FullMemory):
         super().__init__(count, limits)
         self._k = k
 
+    def _forget(self, target: int) -> None:
+        """Drop what lies behind the window; `view` says how much of the window the budget holds."""
+        while len(self._steps) > max(self._k, 1):
+            self._steps.pop(0)
+            self._tokens -= self._sizes.pop(0)
+
     def view(self) -> Turn:
         """Return the opening text and the window, as much of it as the budget holds."""
         if not self._k:

@@ -60,10 +60,15 @@ def rows(trajectory: Trajectory, form: str, make_memory: Callable[[], Memory], m
         )
     rights = [Correction(*c) for c in trajectory.meta["corrections"]]
     return [
-        {"prompt": v, "chosen": _say(reply_text(c.action, c.reason, mode)), "rejected": _say(s), **about}
+        {"prompt": v, "chosen": _say(reply_text(c.action, c.reason, _form(step, mode))), "rejected": _say(s), **about}
         for v, s, c, step in zip(views, said, rights, trajectory.steps, strict=True)
         if c.action is not None and c.action != step.action
     ]
+
+
+def _form(step: Step, mode: str) -> str:
+    """How a step's reply was said: one with a reason is answered by one with a reason."""
+    return "generate" if step.reply is not None and step.reply != step.action else mode
 
 
 def _say(text: str) -> list[Message]:

@@ -15,8 +15,8 @@ from ..agents.flawed import FlawedAgent
 from ..agents.scripted import HabitualAgent, NoisyAgent, OracleAgent, RandomAgent, SearcherAgent
 from ..envs import make, make_single, make_team, options
 from ..envs.bandits import BanditEnv, ContextualBanditEnv
-from ..envs.core import Searcher, TextEnv
-from ..envs.errors import at_least, unknown
+from ..envs.core import SPLITS, Searcher, TextEnv
+from ..envs.errors import at_least, choice, unknown
 from ..memory import memory_maker
 from ..memory.core import Counter, Memory, count_words
 from ..memory.trajectory import Trajectory
@@ -26,7 +26,7 @@ from .evaluate import summary
 from .reflexion import Reflective, attempt
 from .rollout import Options, Timing, rollout
 from .run import RunDir
-from .settings import typed
+from .settings import kind_of, typed
 
 if TYPE_CHECKING:
     from ..agents.complete import Completions
@@ -50,16 +50,21 @@ AGENTS = {
     "reflexion:NAME": "the same, with notes on its failures where --attempts lets it try again",
     "PATH or HUB_ID": "any instruct model that transformers loads",
 }
+SCRIPTED = ("random", "searcher", "oracle", "habitual", "flawed")
 
 
 def agent(
-    name: str, env: str, kwargs: dict[str, Any], temperature: float = 0.0
+    name: str, env: str, kwargs: dict[str, Any], temperature: float = 0.0, seed: int = 0
 ) -> tuple[Agent | PrivilegedAgent, Counter]:
     """Return an agent by name and its token counter.
 
+    temperature, seed: of the draws of a local model.
+
     Raises:
-        LookupError: no such agent; names the nearest.
+        LookupError: no such agent; names the nearest. ValueError: a temperature for one that has none.
     """
+    if temperature and (name in SCRIPTED or name.startswith(("noisy:", "chat:", "react:chat:", "reflexion:chat:"))):
+        raise ValueError(f"--temperature {temperature}: agent {name!r} draws as it was made; leave it out")
     if name == "random":
         return RandomAgent(), count_words
     if name == "oracle":
@@ -77,12 +82,13 @@ def agent(
 
         form, _, model = name.partition(":")
         kind = {"react": ReactAgent, "reflexion": ReflexionAgent}[form]
-        return kind(_chat(model, temperature), name=name), count_words
+        return kind(_chat(model, temperature, seed), name=name), count_words
     if name.startswith("chat:"):
         from ..agents.chat import ChatAgent, load_chat
 
         return ChatAgent(load_chat(name.removeprefix("chat:")), name=name), count_words
     trained = student(name)
+    trained.instruct(env)
     policy = trained.policy(temperature)
     policy.name = name
     return policy, trained.count
@@ -130,6 +136,8 @@ def judged(
             )
     fitted = load_critic(folder)[0]
     if search is not None:
+        if temperature and getattr(policy, "mode", "choose") == "choose":
+            raise ValueError(f"--search takes the best of what it tried: leave --temperature {temperature} out")
         return SearchAgent(policy, fitted, search)
     if vas is not None:
         return RerankAgent(policy, fitted, None, vas, temperature)
@@ -140,13 +148,13 @@ def judged(
     return RerankAgent(policy, fitted, rerank)
 
 
-def local_chat(name: str, temperature: float = 0.0) -> LocalChat:
+def local_chat(name: str, temperature: float = 0.0, seed: int = 0) -> LocalChat:
     """Return a local model, as it is or as a run has trained it, as a langchain-core chat model."""
     from ..agents.local import LocalChat
 
     trained = student(name)
     trained.loaded.model = trained.model
-    return LocalChat.wrap(trained.loaded, temperature=temperature)
+    return LocalChat.wrap(trained.loaded, temperature=temperature, seed=seed)
 
 
 def hosted(name: str, folders: bool = False) -> tuple[LocalChat | None, Completions]:
@@ -174,12 +182,12 @@ def _is_trained(name: str) -> bool:
     return run or (Path(name) / "student.json").is_file()
 
 
-def _chat(name: str, temperature: float) -> Any:
+def _chat(name: str, temperature: float, seed: int) -> Any:
     from ..agents.chat import load_chat
 
     if name.startswith("chat:"):
         return load_chat(name.removeprefix("chat:"))
-    return local_chat(name, temperature)
+    return local_chat(name, temperature, seed)
 
 
 def student(name: str) -> Student:
@@ -216,7 +224,7 @@ def settings(env: str, pairs: dict[str, str]) -> dict[str, Any]:
         where, _, name = key.partition(".")
         if where != "env" or name not in legal:
             raise unknown("setting", key, [f"env.{n}" for n in legal])
-        out[name] = typed(key, text, legal[name].annotation)
+        out[name] = typed(key, text, kind_of(legal[name]))
     return out
 
 
@@ -235,7 +243,7 @@ def _alone(
     env, kwargs = with_["env_id"], with_["env_kwargs"] or {}
     if team is not None:
         raise LookupError(f"--team {team}: in env {env!r} one agent acts; --team is for worlds of several")
-    first, count = agent(name, env, kwargs, temperature)
+    first, count = agent(name, env, kwargs, temperature, with_.get("seed", 0))
     player: Agent | PrivilegedAgent | ForkingAgent = first if by == NOBODY else judged(name, first, *by, temperature)
     return player, count, lambda maker, some: rollout(lambda: make_single(env, **kwargs), player, maker, some, **with_)
 
@@ -256,7 +264,7 @@ def _together(
             f"--rerank, --search, --vas: env {env!r} has several agents; --team read-s re-ranks their plans"
         )
     course = coordinator(team or "sequential", env, kwargs)
-    player, count = speaker(name, course, lambda: agent(name, env, kwargs, temperature))
+    player, count = speaker(name, course, lambda: agent(name, env, kwargs, temperature, with_.get("seed", 0)))
 
     def play(maker: Callable[[], Memory], some: Sequence[str]) -> list[Trajectory]:
         return rollout_team(lambda: make_team(env, **kwargs), player, course, maker, some, count=count, **with_)
@@ -304,6 +312,8 @@ def evaluate(
     attempts: how often an agent that can reflect tries a task; the row is then of each task's last attempt.
     workers, engine: see `crew`; they change no episode.
     """
+    at_least(1, batch=batch)
+    choice("split", split, SPLITS)
     kwargs = env_kwargs or {}
     world = make(env, **kwargs)
     alone = isinstance(world, TextEnv)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Required, TypedDict, TypeVar, Un
 
 from ..agents.core import Agent, Decision, ForkingAgent, PrivilegedAgent, World
 from ..envs.core import TextEnv
-from ..envs.errors import WorldDied
+from ..envs.errors import WorldDied, at_least
 from ..memory.core import Memory
 from ..memory.trajectory import Part, Step, Trajectory, spoken
 from .limits import memory_for
@@ -127,6 +127,7 @@ def lockstep(
     numbers: of the episodes, where these tasks are some of a larger roll-out's; by default their places in `tasks`.
     start: makes an episode of its number, task and world, and of what `reset` returned. decide: what to do in each.
     """
+    at_least(1, batch=batch)
     clock = timing if timing is not None else Timing()
     common = {"env": env_id, "kwargs": env_kwargs or {}, "seed": seed, "agent": name, "memory": memory}
     fewer = f"set run.batch={batch // 2} (eval: --batch)" if batch > 1 else "take a shorter --memory, as window:4"

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import Any
+
+
+def kind_of(parameter: inspect.Parameter) -> Any:
+    """Return a parameter's type: what it is annotated with, else that of its default."""
+    if parameter.annotation is not parameter.empty:
+        return parameter.annotation
+    return type(parameter.default) if isinstance(parameter.default, bool | int | float) else parameter.annotation
 
 
 def typed(key: str, text: str, annotation: Any) -> Any:

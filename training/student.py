@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..agents.models import Loaded, load
+from ..agents.models import Loaded, instructions, load
 from ..agents.policy import Mode, Policy
-from ..agents.render import Renderer
+from ..agents.render import ChatRenderer, Renderer
 from . import processes, update
 from .limits import memory_for
 from .sequences import Example
@@ -93,6 +93,11 @@ class Student:
         """Return the student that a checkpoint is of."""
         row = json.loads((checkpoint / "student.json").read_text())
         return cls.of(row["model"], checkpoint, mode=row["mode"])
+
+    def instruct(self, env: str) -> None:
+        """Tell an instruct model, in its system text, in what kind of world it acts."""
+        if isinstance(self.renderer, ChatRenderer):
+            self.renderer.system = instructions(env)
 
     def policy(self, temperature: float = 0.0) -> Policy:
         """Return the model as an agent, whose tokens a server generates where the student is `served`."""

@@ -93,6 +93,10 @@ def speaker(
     """
     if name == "searcher":
         raise LookupError("agent 'searcher' plays alone; a team's may be oracle, noisy:P, random or a model")
+    if course.central and name.startswith(("react:", "reflexion:")):
+        raise LookupError(
+            f"agent {name!r} plays one part of a team: give chat:MODULE:OBJECT for all, or another --team"
+        )
     player, count = agent()
     if course.central and name.startswith("chat:"):
         player.system, player.list_actions = RULES, False  # type: ignore[union-attr]
@@ -238,7 +242,8 @@ def rollout_team(
         seats: list[str | None] = [None] if course.central else list(env.possible_agents)
         r = _Together(number, task, env, {who: make_memory() for who in seats}, observations, infos)
         for who, memory in r.memories.items():
-            memory.begin(r.goal if who is None else infos[who]["goal"], _seen(observations, who), {}, r.key(who))
+            goal = r.goal if who is None else infos[who]["goal"]
+            memory.begin(goal, _seen(observations, who), {"task": task}, r.key(who))
         return r
 
     def decide(running: Sequence[_Together], clock: Timing) -> list[tuple[TeamDecision, int]]:

@@ -28,7 +28,7 @@ from .processes import lead
 from .report import write_report
 from .run import RunDir, default_path, save_json
 from .served import Served
-from .settings import typed
+from .settings import kind_of, typed
 from .student import Student
 
 UNIT = 2**20 if sys.platform == "darwin" else 2**10  # what a process's peak memory is counted in
@@ -88,7 +88,7 @@ def _part(values: dict[str, Any], where: str) -> dict[str, Any]:
 def _legal(env: str, cls: type[Any]) -> dict[str, Any]:
     """What can be set, and of which type it is."""
     return {
-        **{f"env.{name}": p.annotation for name, p in options(env).items()},
+        **{f"env.{name}": kind_of(p) for name, p in options(env).items()},
         **{f"{cls.id}.{f.name}": f.type for f in fields(cls)},
         **{f"eval.{split}": "int" for split in SPLITS},
         "eval.before": "bool", "run.batch": "int", "run.mode": "str", "run.pass_tokens": "int", "run.step_tokens": "int",
@@ -199,6 +199,7 @@ def _train(
             config["server"] = server
         student = Student.of(model, mode=config["mode"])  # a model that is not there leaves no directory behind
         run = RunDir.create(Path(out) if out is not None else default_path(env, method), config)
+    student.instruct(config["env"])
     made: Method = METHODS[config["method"]](**config["hyper"])
     say(f"run {run.path}: {config['method']} on {config['env']}, model {config['model']}, seed {config['seed']}")
     lab = Lab(

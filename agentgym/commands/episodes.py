@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,8 @@ def replay(
     faults: list[str] = []
     if verify:
         for i, t in enumerate(trajectories):
-            faults += [f"episode {i} ({t.task}): {f}" for f in again(make(t.env, **t.kwargs), t)]
+            with closing(make(t.env, **t.kwargs)) as world:
+                faults += [f"episode {i} ({t.task}): {f}" for f in again(world, t)]
     row = {"file": str(file), "episodes": len(trajectories), "lost_bytes": lost, "verified": verify, "faults": faults}
     if as_json:
         emit(row)

@@ -164,6 +164,8 @@ def play(
     world = make_single(env, **kwargs)
 
     def ask(turn: Turn) -> str:
+        if turn.t == 0 and turn.goal not in turn.observation:
+            typer.echo(f"\nGoal: {turn.goal}")
         typer.echo(f"\n{turn.observation}")
         said: str = typer.prompt(">", prompt_suffix=" ", default="", show_default=False)
         if said == "?":

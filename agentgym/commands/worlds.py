@@ -20,7 +20,7 @@ def envs(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = F
 
         one = spec(name)
         rules = inspect.getdoc(one.load()) or ""
-        defaults = {k: p.default for k, p in options(name).items()}
+        defaults = {k: "(required)" if p.default is p.empty else p.default for k, p in options(name).items()}
         if as_json:
             emit({"id": one.id, "summary": one.summary, "rules": rules, "options": defaults})
         else:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from .. import ids
 from ..core import SPLITS, Info, Privileged, Searcher, TextEnv
-from ..errors import choice
+from ..errors import choice, only_with
 from . import generate
 from .engine import Engine
 from .game import KINDS, TASK_TYPES, Game, load
@@ -76,6 +76,8 @@ class AlfworldEnv(TextEnv):
         if goals == "human" and games == "generated":
             raise ValueError("goals='human': only official games have them; add games='official'")
         self.placement = choice("placement", placement, generate.PLACEMENTS)
+        if games != "official":
+            only_with("games='official'", data=data)
         if games_seed < 0:
             raise ValueError(f"games_seed={games_seed}: needs 0 or more")
         self.games_seed = games_seed

@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 from .. import ids
 from ..core import CHARSET, SPLITS, Info, Privileged, Searcher, TextEnv
-from ..errors import at_least, choice
+from ..errors import at_least, choice, only_with
 from ..plain import plain
 from . import generate, load
 from .generate import KINDS, ROOT, Task
@@ -68,6 +68,8 @@ class BashEnv(TextEnv):
     ) -> None:
         super().__init__(max_steps=max_steps)
         choice("source", source, SOURCES)
+        if source == "generated":
+            only_with(f"source={' or '.join(s for s in SOURCES if s != 'generated')}", data=data)
         at_least(0, tasks_seed=tasks_seed)
         at_least(1, seconds=seconds)
         require()

@@ -25,7 +25,7 @@ from .state import ROWS_SHOWN, Dialog, Frame, State, do, frame, over, push
 from .tasks import Task, make, templates
 
 PLAN_LIMIT = 80
-_ID = re.compile(r"(train|valid|test)/(\d{5})-L(\d)-(\w+)")
+_ID = re.compile(r"(train|valid|test)/(\d{5,7})-L(\d)-(\w+)")
 
 
 def react(state: State, event: Event, screen: Screen) -> tuple[State, bool]:

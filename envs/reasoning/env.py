@@ -6,6 +6,7 @@ import hashlib
 import re
 
 from ..core import CHARSET, Info, Privileged, Searcher
+from ..errors import only_with
 from .external import ReasoningGym
 from .families import FAMILIES, family_of
 from .files import READERS, Files
@@ -135,9 +136,14 @@ class Solver:
 
 def _source(name: str, data: str | None, family: str, level: int | None, seed: int, sizes: dict[str, int]) -> Source:
     if name == "procedural":
+        only_with(f"source={' or '.join(READERS)}", data=data)
         return Procedural(family, level, seed, sizes)
+    only_with("source='procedural'", family=None if family == "mixed" else family, level=level)
     if name in READERS:
+        own = {k: None if v == SIZES[k] else v for k, v in sizes.items()}
+        only_with("source='procedural' or reasoning-gym:TASK", seed=seed or None, **own)
         return Files(name, data)
+    only_with(f"source={' or '.join(READERS)}", data=data)
     package, _, task = name.partition(":")
     if package == "reasoning-gym" and task:
         return ReasoningGym(task, seed, sizes)

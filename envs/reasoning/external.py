@@ -14,11 +14,16 @@ from .problems import Problem
 PASS_MARK = 0.99
 """The package gives some wrong answers .01 to .05, so only a score of nearly 1 counts as right."""
 
+APART = 10_000_000  # more than a split's problems
 _BLOCKS = ((0xA0, 0x250), (0x370, 0x400), (0x2000, 0x2C00), (0xFE00, 0xFE10), (0x1F300, 0x1FB00), (0xE0100, 0xE01F0))
 
 
 class ReasoningGym:
-    """Problems of one of the package's data sets; each split has a seed of its own, which is all that keeps them apart."""
+    """Problems of one of the package's data sets; each split has a seed of its own, far from the others'.
+
+    The package draws its item k from the seed + k, so neighbouring seeds would share nearly all their problems. Two splits
+    may still draw the same problem by chance.
+    """
 
     def __init__(self, name: str, seed: int, sizes: dict[str, int]) -> None:
         try:
@@ -33,7 +38,8 @@ class ReasoningGym:
             raise unknown("reasoning-gym task", name, known)
         self._name = name
         self._sets: dict[str, Any] = {
-            s: package.create_dataset(name, seed=len(SPLITS) * seed + i, size=sizes[s]) for i, s in enumerate(SPLITS)
+            s: package.create_dataset(name, seed=(len(SPLITS) * seed + i) * APART, size=sizes[s])
+            for i, s in enumerate(SPLITS)
         }
 
     def tasks(self, split: str) -> list[str]:

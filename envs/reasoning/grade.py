@@ -97,8 +97,13 @@ def grade_list(answer: str, reply: str) -> Grade:
 
     >>> grade_list("1, 2, 3", "1, 3, 2").feedback
     '1 of 3 places are right.'
+    >>> grade_list("12, 101, 150", "12,101,150").right
+    True
     """
     said, right = numbers(answer_part(reply)), numbers(answer)
+    if len(said) != len(right) and max(map(abs, right)) >= 100:  # "12,101,150" is three numbers there, not one
+        plain_ones = [Fraction(n) for n in re.findall(r"-?[0-9]{1,40}", answer_part(reply))]
+        said = plain_ones if len(plain_ones) == len(right) else said
     if not said:
         return Grade(False, 0.0, UNREAD, readable=False)
     if len(said) != len(right):

@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from .. import ids
 from ..core import CHARSET, SPLITS, Info, Privileged, Searcher, TextEnv
-from ..errors import at_least, choice
+from ..errors import at_least, choice, only_with
 from ..plain import plain
 from . import generate, load
 from .database import Database, Result
@@ -77,6 +77,8 @@ class SqlEnv(TextEnv):
         at_least(1, rows=rows)
         at_least(0, questions_seed=questions_seed)
         self.questions = choice("questions", questions, QUESTIONS)
+        if questions == "generated":
+            only_with(f"questions={' or '.join(q for q in QUESTIONS if q != 'generated')}", data=data)
         self.rows, self.questions_seed = rows, questions_seed
         self.action_space = spaces.Text(max_length=2048, min_length=0, charset=CHARSET)
         self._sizes = {"train": train, "valid": valid, "test": test}

@@ -69,7 +69,7 @@ def reward(answer: Result | None, gold: Result) -> float:
 
     r = Σ min(aₖ, gₖ) / Σ max(aₖ, gₖ) · τ, aₖ and gₖ the copies of row k in answer and gold, τ Kendall's correlation of
     the common rows as they stand in each; the product is rounded to two places, and τ left out where it is not defined.
-    Two empty results: 1; an error or no query: 0.
+    Two empty results: 1; an error of either query, or no query: 0.
     Source: InterCode, arXiv 2306.14898, and its code (intercode-bench 0.1.22).
 
     Args:
@@ -81,7 +81,7 @@ def reward(answer: Result | None, gold: Result) -> float:
     >>> reward(gold, gold), reward(Result(("n",), ((1,), (2,))), gold), reward(Result(error="no"), gold)
     (1.0, 0.67, 0.0)
     """
-    if answer is None or answer.error is not None:
+    if answer is None or answer.error is not None or gold.error is not None:
         return 0.0
     a, g = [row_text(r) for r in answer.rows], [row_text(r) for r in gold.rows]
     if a == g:

@@ -8,7 +8,7 @@ from typing import cast
 
 from .. import ids
 from ..core import CHARSET, SPLITS, Info, Privileged, Searcher, TextEnv
-from ..errors import choice
+from ..errors import choice, only_with
 from . import nouns as tagging
 from .browse import State, clickables, follow
 from .goals import Goal
@@ -77,6 +77,8 @@ class WebShopEnv(TextEnv):
         self.nouns = choice("nouns", nouns, tagging.TAGGERS)
         if goals == "synthetic" and catalogue == "generated":
             raise ValueError("goals='synthetic': only official files have them; add catalogue='official'")
+        if catalogue != "official":
+            only_with("catalogue='official'", data=data)
         if products is not None and products < 1:
             raise ValueError(f"products={products}: needs 1 or more")
         self.compat, self.show_attributes, self.catalogue_seed = compat, show_attributes, catalogue_seed

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from agentgym.agents.chat import ChatAgent, ReplyCache, load_chat, tools
 from agentgym.agents.local import LocalChat
 from agentgym.agents.serve import running, server
 from agentgym.envs import make
 from agentgym.memory import Turn, make_memory, memory_maker
+from agentgym.training.play import agent
 from agentgym.training.rollout import rollout
 from langchain_core.language_models import SimpleChatModel
 from langchain_core.language_models.fake_chat_models import FakeListChatModel, GenericFakeChatModel
@@ -29,11 +31,11 @@ def turn(admissible: tuple[str, ...] | None = ("look", "wait")) -> Turn:
 
 def test_an_answer_that_is_not_possible_is_asked_for_again_and_counted() -> None:
     chat = FakeListChatModel(responses=["ACTION: fly", "REASON: I see little.\nACTION: look"])
-    agent = ChatAgent(chat)
-    [decision] = agent.act([turn()])
+    player = ChatAgent(chat)
+    [decision] = player.act([turn()])
     assert (decision.action, decision.thought, decision.queries) == ("look", "I see little.", 2)
     assert decision.reply == "REASON: I see little.\nACTION: look"
-    assert agent.usage.calls == 2
+    assert player.usage.calls == 2
 
 
 def test_an_agent_that_never_learns_gets_its_words_to_the_world_and_no_exception() -> None:
@@ -86,8 +88,12 @@ def test_what_is_no_chat_model_is_refused_by_name() -> None:
         load_chat("gpt")
     with pytest.raises(LookupError, match="no_such_module"):
         load_chat("no_such_module:x")
-    with pytest.raises(TypeError, match="not a langchain-core BaseChatModel"):
+    with pytest.raises(LookupError, match="not a langchain-core BaseChatModel"):
         load_chat("collections:OrderedDict")
+    with pytest.raises(LookupError, match="a float, not a langchain-core"):
+        load_chat("math:pi")
+    with pytest.raises(LookupError, match="called without arguments"):
+        load_chat("math:cos")
     with pytest.raises(ValueError, match="corrections=-1"):
         ChatAgent(FakeListChatModel(responses=["x"]), corrections=-1)
 
@@ -121,6 +127,34 @@ def test_a_folder_as_a_hub_gives_it_learns_by_adapters(small_chat: Path, tmp_pat
     row = json.loads((run / "result.json").read_text())
     assert row["before"]["test"]["episodes"] == row["iterations"][0]["eval"]["test"]["episodes"] == 2
     assert (run / "checkpoints" / "00" / "adapter_model.safetensors").is_file()
+
+
+def test_drawn_replies_do_not_depend_on_who_else_is_asked(small_chat: Path) -> None:
+    chat = LocalChat.of(str(small_chat), temperature=1.0, max_new_tokens=8, seed=3)
+    questions = [[("human", f"word {k}")] for k in range(6)]
+    before = torch.get_rng_state()
+    together = [m.text for m in chat.batch(questions, config={"max_concurrency": 6})]
+    assert together == [chat.invoke(q).text for q in questions]
+    assert torch.equal(torch.get_rng_state(), before)
+    other = LocalChat.wrap(chat.loaded, temperature=1.0, max_new_tokens=8, seed=4)
+    assert together != [other.invoke(q).text for q in questions]
+
+
+def test_the_seed_of_an_evaluation_is_that_of_a_local_models_draws(small_chat: Path) -> None:
+    player, _ = agent(f"react:{small_chat}", "alfworld", {}, 1.0, seed=5)
+    assert (player.chat.seed, player.chat.temperature) == (5, 1.0)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["random", "noisy:0.5", "chat:math:pi", "react:chat:math:pi"])
+def test_a_temperature_is_refused_where_nothing_is_drawn_by_it(name: str) -> None:
+    with pytest.raises(ValueError, match="--temperature 0.7: agent .* draws as it was made"):
+        agent(name, "alfworld", {}, 0.7)
+
+
+def test_an_instruct_model_is_told_in_what_kind_of_world_it_acts(small_chat: Path) -> None:
+    for world, word in (("alfworld", "household"), ("webshop", "text world")):
+        player, _ = agent(str(small_chat), world, {})
+        assert word in player.renderer.system  # type: ignore[union-attr]
 
 
 @pytest.fixture
@@ -162,6 +196,9 @@ def test_the_server_speaks_the_openai_protocol(address: str) -> None:
         ({"messages": [{"role": "wizard", "content": "x"}]}, 400, "needs a role of"),
         ({"model": "large", "messages": [{"role": "user", "content": "x"}]}, 404, "this server has 'small'"),
         ({"messages": [{"role": "user", "content": "x"}], "temperature": "hot"}, 400, "temperature='hot'"),
+        ({"messages": [{"role": "user", "content": "x"}], "n": 3}, 400, "n=3: this server takes 1"),
+        ({"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function"}]}, 400, "tools="),
+        ({"messages": [{"role": "user", "content": "x"}], "stop": 5}, 400, "stop=5: needs a text"),
     ],
 )
 def test_the_server_says_what_is_wrong(address: str, body: Any, status: int, fault: str) -> None:

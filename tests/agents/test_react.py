@@ -37,6 +37,12 @@ def test_a_thought_alone_is_heard_and_the_next_word_is_the_agents_again() -> Non
     assert asked[0][0] == RULES and asked[1][-2:] == ["THOUGHT: it may be here.", "OK."]
 
 
+def test_a_command_without_its_mark_is_the_action_and_the_thought_is_not() -> None:
+    decision, _ = act(["THOUGHT: I should look first.", "look"])
+    assert (decision.action, decision.queries) == ("look", 2)
+    assert decision.reply == "THOUGHT: I should look first.\nlook"
+
+
 def test_after_enough_thoughts_it_is_told_to_act_and_then_corrected() -> None:
     decision, asked = act(["THOUGHT: a", "THOUGHT: b", "THOUGHT: c", "ACTION: wait"], thoughts=2)
     assert (decision.action, decision.queries) == ("wait", 4)

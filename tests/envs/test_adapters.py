@@ -147,6 +147,21 @@ def test_a_suffix_is_read_and_a_foreign_character_is_replaced() -> None:
     assert env.step("0")[0].endswith(" ?")
 
 
+def test_long_answers_and_foreign_letters_reach_the_peer_and_parts_of_a_reward_add_up() -> None:
+    class Patient(Gem):
+        def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+            self.n += 1
+            return action, 0.1, self.n == 10, False, {}
+
+    env = from_gem(Patient())
+    env.reset(options={"task": "train/00000"})
+    long = "x" * 2000 + " 6 \u00d7 7"
+    assert env.step(long)[0] == "x" * 2000 + " 6 ? 7"
+    for _ in range(9):
+        *_, terminated, truncated, info = env.step("on")
+    assert terminated and not truncated and info["success"] and info["score"] == 1.0
+
+
 def test_a_game_of_two_tells_how_the_other_seat_ended_it() -> None:
     said: list[str] = []
 

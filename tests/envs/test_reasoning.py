@@ -269,6 +269,8 @@ def test_without_the_extra_one_line_names_it() -> None:
 def test_a_task_of_reasoning_gym_is_played() -> None:
     pytest.importorskip("reasoning_gym")
     env = ReasoningEnv(source="reasoning-gym:leg_counting", train=20, valid=5, test=5)
+    asked = {s: {env.reset(options={"task": t})[0] for t in env.tasks(s)} for s in ("train", "valid", "test")}
+    assert not asked["train"] & (asked["valid"] | asked["test"])
     found = {c.name: c.passed for c in check(lambda: env)}
     assert False not in found.values() and found["the oracle reaches the goal"]
     with pytest.raises(Unknown, match="did you mean 'leg_counting'"):

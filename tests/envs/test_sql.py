@@ -175,6 +175,7 @@ def test_an_endless_or_swollen_query_is_stopped_and_the_next_one_runs(query: str
 
 def test_chance_has_no_place_in_a_replay() -> None:
     assert Database.built(["SELECT 1"]).run("SELECT random()").error
+    assert Database.built(["SELECT 1"]).run("SELECT CURRENT_TIMESTAMP").error
 
 
 @settings(max_examples=200, deadline=None)
@@ -193,6 +194,7 @@ def test_long_results_are_cut_and_the_reward_counts_them_whole() -> None:
     text = shown(result, 20)
     assert text.splitlines()[-1] == "... 90 rows in all" and len(text.splitlines()) == 22
     assert reward(result, result) == 1.0
+    assert reward(Result(("x",), ()), Result(error="no such function: CURDATE")) == 0.0
 
 
 def test_generation_is_deterministic_and_test_has_schemas_of_its_own() -> None:

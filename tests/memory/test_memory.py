@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from agentgym.envs import Unknown
-from agentgym.memory import DiffMemory, FullMemory, Step, Trajectory, WindowMemory, count_words, make_memory
+from agentgym.memory import DiffMemory, FullMemory, Limits, Step, Trajectory, WindowMemory, count_words, make_memory
 from agentgym.memory.core import Segment
 from agentgym.memory.diff import CODECS, UNITS, decode, encode, operations, prose, sentences
 from agentgym.memory.history import fit
@@ -174,6 +174,16 @@ def test_append_only_views_extend_each_other_and_windows_forget() -> None:
     assert full.view().tokens == sum(count_words(s.text) for s in full.view().segments)
 
 
+def test_a_window_shows_as_many_steps_as_its_budget_holds_whatever_lies_before_it() -> None:
+    window = WindowMemory(4, limits=Limits(budget=100))
+    window.begin("find it", "start", {})
+    shown = []
+    for _ in range(20):
+        window.record("go", " ".join(["word"] * 19), {})
+        shown.append(len(window.view().segments) // 2)
+    assert shown == [1, 2, 3, *[4] * 17]
+
+
 def test_a_window_of_nothing_tells_the_goal_and_the_moment() -> None:
     now = make_memory("window:0")
     now.begin("find it", "start", {})
@@ -193,7 +203,8 @@ def test_a_new_episode_carries_nothing_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", ["ful", "window:x", "diff:zip", "full:3", "notes", "diff,budget=x", "full,unit=line", "summary:0"]
+    "spec",
+    ["ful", "window:x", "diff:zip", "full:3", "notes", "diff,budget=x", "full,unit=line", "summary:0", "full,low=0.25"],
 )
 def test_an_unknown_memory_names_the_legal_ones(spec: str) -> None:
     with pytest.raises((Unknown, LookupError, ValueError), match="full|window:4|u0|budget|at least 1"):

@@ -49,6 +49,9 @@ def test_a_correction_is_preferred_to_what_was_done() -> None:
     [pair] = rows(right, "preferences", MADE, mode="generate")
     assert pair["prompt"] == SAID[:1] and pair["rejected"] == [SAID[1]]
     assert pair["chosen"] == [{"role": "assistant", "content": "REASON: I see it.\nACTION: take mug"}]
+    spoken = episode(corrections=[[None, None, 1.0], ["look", "too far.", 1.0]])
+    [pair] = rows(spoken, "preferences", MADE)  # what was said with a reason is answered by one with a reason
+    assert (pair["chosen"][0]["content"], pair["rejected"]) == ("REASON: too far.\nACTION: look", [LAST])
     with pytest.raises(ValueError, match="no corrections"):
         rows(episode(), "preferences", MADE)
 

@@ -23,7 +23,7 @@ from agentgym.envs import CHARSET, Unknown, WorldDied, make
 from agentgym.envs.check import check
 from agentgym.envs.parallel import ParallelTeam
 from agentgym.memory import Trajectory, Turn, memory_maker
-from agentgym.memory.store import read
+from agentgym.memory.store import read, write
 from agentgym.training.advantages import returns
 from agentgym.training.evaluate import summary
 from agentgym.training.examples import examples, own_actions
@@ -58,6 +58,21 @@ def play(
         lambda: make(env, **kwargs), agent, course, memory_maker(memory), tasks, env_id=env, env_kwargs=kwargs,
         memory=memory, **{"seed": 3, **more},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_team_meets_no_past_episode_of_its_own_task(own: bool, tmp_path: Path) -> None:
+    solved = play("roco-sort", {}, OracleAgent(), Sequential(), 2)
+    write(tmp_path / "past.jsonl.zst", solved[:1] if own else solved[1:])
+    seen: list[str] = []
+
+    class Reading(RandomAgent):
+        def act(self, turns: Sequence[Turn]) -> list[Decision]:
+            seen.extend(t.segments[0].text for t in turns)
+            return super().act(turns)
+
+    play("roco-sort", {"max_steps": 1}, Reading(), Sequential(), 1, memory=f"past:2,from={tmp_path / 'past.jsonl.zst'}")
+    assert seen[0].startswith("Earlier you reached the goal") is not own
 
 
 @pytest.mark.parametrize("course", COURSES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -210,6 +211,16 @@ def test_search_finds_the_way_that_the_policy_does_not() -> None:
     assert share(SearchAgent(Leftist(), ExactCritic(GAMMA), budget=2, depth=1)) == 1.0
     fitted = SearchAgent(Leftist(), Fitted(), budget=8, depth=3, gamma=GAMMA)  # type: ignore[arg-type]
     assert share(fitted) == 1.0 and fitted.spent > 0
+
+
+def test_what_a_policy_said_of_another_action_is_not_said_of_the_searchs() -> None:
+    class Sure(Leftist):
+        def act(self, turns: list[Turn]) -> list[Decision]:
+            return [replace(d, reply="REASON: left.\nACTION: go left", thought="left.") for d in super().act(turns)]
+
+    searching = SearchAgent(Sure(), ExactCritic(GAMMA), budget=2, depth=1)
+    [done] = rollout(Corridor, searching, memory_maker("full"), Corridor().tasks("test")[:1], env_id="corridor")
+    assert done.success and all(s.action != "go left" and (s.reply, s.thought) == (None, None) for s in done.steps)
 
 
 def test_a_deeper_search_sees_past_a_critic_that_knows_nothing() -> None:
