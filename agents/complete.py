@@ -19,7 +19,7 @@ TAKEN = {
     "model", "prompt", "max_tokens", "temperature", "seed", "logprobs", "logprob_token_ids", "stop_token_ids",
     "ignore_eos", "return_token_ids", "return_tokens_as_token_ids",
 }  # fmt: skip
-NEUTRAL = {
+NEUTRAL: dict[str, tuple[Any, ...]] = {
     "top_p": (1,), "top_k": (-1, 0), "min_p": (0,), "repetition_penalty": (1,), "presence_penalty": (0,),
     "frequency_penalty": (0,), "n": (1,), "stream": (False,), "echo": (False,), "user": (), "request_id": (),
     "stream_options": (), "metadata": (), "store": (False,), "logprobs": (False,), "tools": ([],), "tool_choice": ("none",),
