@@ -128,6 +128,12 @@ def test_eval_prints_the_documented_object_and_its_episodes_verify(run_cli: Cli,
     assert (status, json.loads(out)["faults"]) == (0, [])
 
 
+def test_who_plays_in_a_terminal_is_told_the_goal(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "agentgym.cli", "play", "--env", "device", "--out", str(tmp_path / "x.jsonl.zst")]
+    done = subprocess.run(command, input="tap 3\n", capture_output=True, text=True, timeout=120)
+    assert done.stdout.count("Goal: ") == 1 and done.stdout.index("Goal: ") < done.stdout.index("[0]")
+
+
 def test_nothing_names_this_workplace_or_its_hosts() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     words = re.compile("/" + r"work/|pypi\.org|file" + "://")
