@@ -131,11 +131,13 @@ def _ray(workers: int) -> Iterator[Callable[[bytes], Future[Played]]]:
         import ray
     except ImportError:
         raise ImportError("engine 'ray' needs the extra: pip install 'agentgym-lab[ray]'") from None
-    if not ray.is_initialized():
+    begun = not ray.is_initialized()
+    if begun:
         local = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
         ray.init(log_to_driver=False, logging_level="warning", **local)
     play = ray.remote(num_cpus=1, max_retries=0)(play_share)
     try:
         yield lambda packed: play.remote(packed).future()
     finally:
-        ray.shutdown()
+        if begun:
+            ray.shutdown()

@@ -58,6 +58,8 @@ def rows(trajectory: Trajectory, form: str, make_memory: Callable[[], Memory], m
             f"task {trajectory.task!r} has no corrections: preferences come from what a teacher labelled, "
             "as runs of leap and dagger keep it in trajectories/01-train.jsonl.zst"
         )
+    if trajectory.steps[0].parts:
+        raise ValueError(f"task {trajectory.task!r} is a team's: preferences are of one agent; take --to messages")
     rights = [Correction(*c) for c in trajectory.meta["corrections"]]
     return [
         {"prompt": v, "chosen": _say(reply_text(c.action, c.reason, _form(step, mode))), "rejected": _say(s), **about}
@@ -98,8 +100,15 @@ def load(paths: Sequence[Path], success: bool | None = None) -> tuple[list[Traje
         if not p.is_dir() and not p.name.endswith(SUFFIX):
             raise ValueError(f"{p}: give a {SUFFIX} of agentgym, a folder of such, or messages in a .json or .jsonl")
     kept, twice, lost = gather(own)
+    seen: set[str] = set()
     for p in peers:
-        kept += [adopt(row, f"{p.stem}/{n}", success, where) for n, (where, row) in enumerate(_read(p))]
+        for n, (where, row) in enumerate(_read(p)):
+            said = json.dumps(row, sort_keys=True)
+            if said in seen:
+                twice += 1
+                continue
+            seen.add(said)
+            kept.append(adopt(row, f"{p.stem}/{n}", success, where))
     return kept, twice, lost
 
 

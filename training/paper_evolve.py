@@ -58,9 +58,14 @@ def reproduce(
     }  # fmt: skip
 
 
+def world(seed: int) -> dict[str, str]:
+    """The world of a seed: its bandits are no other seed's, so that all that are played are different ones."""
+    return WORLD | {"env.world_seed": str(seed)}
+
+
 def _played(name: str, seed: int, n: int) -> dict[str, Any]:
     """Return how an algorithm explores the tasks that the runs of this seed are judged on."""
-    kwargs = settings("bandit", WORLD) | {"expert": name}
+    kwargs = settings("bandit", world(seed)) | {"expert": name}
     told: dict[str, Any] = evaluate("bandit", "searcher", episodes=n, seed=seed, env_kwargs=kwargs)["bandit"]
     return told
 
@@ -68,7 +73,7 @@ def _played(name: str, seed: int, n: int) -> dict[str, Any]:
 def _run(label: str, seed: int, n: int, out: Path, quick: bool, say: Callable[[str], None]) -> Path:
     method, own = ARMS[label]
     named = {f"{method}.{k}": v for k, v in (QUICK if quick else FULL).items()}
-    named |= WORLD | own | {"eval.valid": "0", "eval.test": str(n), "eval.before": str(label == MAIN)}
+    named |= world(seed) | own | {"eval.valid": "0", "eval.test": str(n), "eval.before": str(label == MAIN)}
     named["run.step_tokens"] = "1024"
     model = grown("bandit", out / "evolve-words", settings("bandit", WORLD))
     config = partial(configure, "bandit", method, str(model), "full", seed, named, quick)

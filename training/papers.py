@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from .evaluate import pooled_mean, pooled_share
 from .methods import METHODS
 from .report import intervals
 from .run import RunDir, save_json, save_text
-from .train import configure, train
+from .train import configure, once
 
 
 def reproduce(
@@ -28,6 +29,8 @@ def reproduce(
     What lies in `out` already is not run again, so a reproduction that was cut off goes on. Written are NAME.json,
     NAME.md with the table and NAME.svg with its first column.
     """
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds {','.join(map(str, seeds))}: one is there twice, and would be counted twice")
     if name in PAPERS:
         row = compare(name, seeds, out, quick=quick, say=say)
     elif name in OWN:
@@ -111,18 +114,11 @@ def _run(
 ) -> Path:
     """Return the finished run of an arm; a new one takes over what it shares with `first`."""
     folder = out / f"{name}-{label.replace(', ', '-').replace(' ', '-')}-{seed}".lower()
-    if (folder / "result.json").is_file():
-        return folder
-    if not (folder / "config.json").is_file():
-        arm = paper.arms[label]
-        config = configure(
-            paper.env, str(arm.method), paper.model, paper.memory, seed, settings(paper, arm, quick), quick
-        )
-        run = RunDir.create(folder, config)
-        if first is not None:
-            for k in range(arm.shares):
-                run.adopt(RunDir(first), k)
-    return train(resume=folder, say=say)
+    arm = paper.arms[label]
+    config = partial(
+        configure, paper.env, str(arm.method), paper.model, paper.memory, seed, settings(paper, arm, quick), quick
+    )
+    return once(folder, config, say, [] if first is None else [(RunDir(first), k) for k in range(arm.shares)])
 
 
 def settings(paper: Paper, arm: Arm, quick: bool) -> dict[str, str]:

@@ -30,6 +30,9 @@ from .losses import token_logps, weighted_nll
 Transcript = tuple[str, str, list[tuple[str, str, bool]]]
 
 
+HELD = 200  # transcripts by which the fit is judged
+
+
 @dataclass(frozen=True)
 class Pretraining:
     """How long, and on how much play.
@@ -145,10 +148,12 @@ def pretrain(
             cache[text] = tuple(tok.encode(text, add_special_tokens=False))
         return cache[text]
 
+    if len(play_) <= HELD:
+        raise ValueError(f"{len(play_)} transcripts: {HELD} are held out, so raise --episodes")
     rows = [encode(t, words) for t in play_]
     swap = torch.tensor([words(" " + name)[0] for name in things([a for _, _, s in play_ for a, _, _ in s])])
     model = tiny.fresh(len(tok), plan.seed, width=plan.width, layers=plan.layers, heads=plan.heads)
-    curve = _train(model, rows[:-200], rows[-200:], swap, plan, log, lambda: tiny.save(model, tok, out))
+    curve = _train(model, rows[:-HELD], rows[-HELD:], swap, plan, log, lambda: tiny.save(model, tok, out))
     record = {
         "plan": asdict(plan), "env": type(env).__name__, "split": "train", "split_hash": env.split_hash("train"),
         "transcripts": len(play_), "tokens": sum(len(r[0]) for r in rows), "data_sha256": digest,

@@ -139,13 +139,14 @@ def _table(rows: list[dict[str, Any]]) -> str:
     return "".join(out) + "</table>"
 
 
+def _fixes(t: Trajectory) -> dict[int, Any]:
+    """What is to be learned at the steps of one agent's episode that did otherwise, by the step's number."""
+    told = [] if t.steps[0].parts else t.meta.get("corrections", [])
+    return {i: c for i, c in enumerate(told) if c[0] is not None and c[0] != t.steps[i].action}
+
+
 def _episode(t: Trajectory, most: int = 25) -> str:
-    alone = not t.steps[0].parts
-    fixes = {
-        i: c
-        for i, c in enumerate(t.meta.get("corrections", []) if alone else [])
-        if c[0] is not None and c[0] != t.steps[i].action
-    }
+    fixes = _fixes(t)
     out = [
         f"<div><h4>{'success' if t.success else 'failure'} in {len(t.steps)} steps</h4><pre>{html.escape(t.steps[0].observation)}</pre>"
     ]
@@ -179,7 +180,7 @@ def _why(run: RunDir, rows: list[dict[str, Any]]) -> str:
         )
     if last > 0:
         taught, _ = read(run.part("trajectories", "01-train.jsonl.zst"))
-        if taught:
+        if taught and _fixes(taught[0]):
             out.append(f"<h2>What the teacher said</h2><h3>{html.escape(taught[0].goal)}</h3>{_episode(taught[0])}")
     return "".join(out)
 
@@ -189,11 +190,12 @@ def write_report(run: RunDir) -> None:
     config, rows = run.config(), run.iterations()
     svg = run_curve(config, rows)
     hyper = "".join(f"<tr><td>{k}</td><td>{html.escape(str(v))}</td></tr>" for k, v in config["hyper"].items())
+    title = html.escape(f"{config['method']} on {config['env']}")
     versions = ", ".join(f"{k} {v}" for k, v in config["versions"].items())
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>{config['method']} on {config['env']}</title><style>{STYLE}</style>"
-        f"<h1>{config['method']} on {config['env']}</h1><p>model {html.escape(config['model'])}, memory {config['memory']}, "
+        f"<title>{title}</title><style>{STYLE}</style>"
+        f"<h1>{title}</h1><p>model {html.escape(config['model'])}, memory {html.escape(config['memory'])}, "
         f"seed {config['seed']}<br><small>{versions}</small></p>{svg}{_table(rows)}{_why(run, rows)}"
         f"<h2>Settings</h2><table>{hyper}</table></html>"
     )

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -94,21 +95,24 @@ class RunDir:
         return json.loads(file.read_text()) if file.is_file() else None
 
     def adopt(self, other: RunDir, k: int) -> None:
-        """Take over iteration k of a run that did the same until then; the mark that it is over comes last."""
+        """Take over iteration k of a run that did the same until then, part by whole part; that it is over comes last."""
+        self.forget_metrics(k)
         for folder, name in (("trajectories", f"{k:02d}-*"), ("checkpoints", f"{k:02d}"), ("iterations", f"{k:02d}.*")):
             for part in sorted(other.path.joinpath(folder).glob(name)):  # 00.fit before 00.json
                 target = self.part(folder, part.name)
                 if part.is_dir():
-                    shutil.copytree(part, target, dirs_exist_ok=True)
+                    save_folder(target, partial(_copy_into, part))
                 else:
-                    shutil.copyfile(part, target)
+                    draft = target.with_name(target.name + ".part")
+                    shutil.copyfile(part, draft)
+                    os.replace(draft, target)
         for row in map(_row, (other.path / "metrics.jsonl").read_text().splitlines()):
             if row and row.get("iteration") == k:
                 self.log(row)
 
     def iterations(self) -> list[dict[str, Any]]:
         """Return every finished iteration in order."""
-        return [json.loads(f.read_text()) for f in sorted((self.path / "iterations").glob("*.json"))]
+        return [json.loads(f.read_text()) for f in _by_number(self.path / "iterations", "*.json")]
 
     def log(self, row: dict[str, Any]) -> None:
         """Append a row to metrics.jsonl."""
@@ -128,7 +132,7 @@ class RunDir:
         Raises:
             FileNotFoundError: there is none yet.
         """
-        found = [p for p in sorted((self.path / "checkpoints").glob("*")) if p.suffix != ".part"]
+        found = [p for p in _by_number(self.path / "checkpoints", "*") if p.suffix != ".part"]
         if not found:
             raise FileNotFoundError(
                 f"{self.path}: no checkpoint yet; resume it with `agentgym train --resume {self.path}`"
@@ -153,6 +157,15 @@ def save_text(path: Path, text: str) -> None:
         handle.flush()
         os.fsync(handle.fileno())
     os.replace(draft, path)
+
+
+def _by_number(folder: Path, pattern: str) -> list[Path]:
+    """A folder's rounds in order, the hundredth behind the ninety-ninth."""
+    return sorted(folder.glob(pattern), key=lambda p: int(p.name.partition(".")[0]))
+
+
+def _copy_into(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, dirs_exist_ok=True)
 
 
 def save_folder(final: Path, save: Callable[[Path], None]) -> Path:

@@ -6,7 +6,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from inspect import signature
 from pathlib import Path
@@ -59,6 +59,11 @@ def configure(
     cls = METHODS[method]
     values = _defaults(env, cls, model, quick) | _given(settings, method, _legal(env, cls))
     at_least(1, **{k: v for k, v in values.items() if k.startswith("run.") and isinstance(v, int)})
+    at_least(0, **{f"eval.{s}": values.get(f"eval.{s}", 0) for s in SPLITS})
+    if not any(values.get(f"eval.{s}", 0) for s in SPLITS):
+        raise ValueError(
+            "eval.valid=0 and eval.test=0: nothing is left to judge the rounds by; give one of them episodes"
+        )
     made = cls(**_part(values, method))
     makes: dict[str, Callable[..., Any]] = {"no": make_single, "too": make, "only": make_team}
     world = makes[getattr(cls, "team", "no")](env, **_part(values, "env"))
@@ -238,12 +243,25 @@ def _last_good(run: RunDir) -> str:
         return "there is no checkpoint yet: the model is as it came"
 
 
-def once(folder: Path, config: Callable[[], dict[str, Any]], say: Callable[[str], None]) -> Path:
-    """Return a run's directory, trained now, or taken up where it stopped; one that is done is left as it is."""
+def once(
+    folder: Path,
+    config: Callable[[], dict[str, Any]],
+    say: Callable[[str], None],
+    shared: Sequence[tuple[RunDir, int]] = (),
+) -> Path:
+    """Return a run's directory, trained now, or taken up where it stopped; one that is done is left as it is.
+
+    shared: rounds of other runs that do the same, which are taken over.
+
+    Raises:
+        ValueError: a run of another configuration lies there.
+    """
+    run = RunDir.create(folder, config())
     if (folder / "result.json").is_file():
         return folder
-    if not (folder / "config.json").is_file():
-        RunDir.create(folder, config())
+    for other, k in shared:
+        if run.iteration(k) is None:
+            run.adopt(other, k)
     return train(resume=folder, say=say)
 
 

@@ -17,6 +17,7 @@ from ..envs.core import TextEnv
 from ..memory import memory_maker
 from ..memory.trajectory import Trajectory
 from .rollout import Options, rollout
+from .run import save_folder
 from .team import rollout_team
 
 EPISODES, TOGETHER = 200, 40
@@ -57,7 +58,11 @@ def grow(
 
 def grown(env: str, folder: Path, kwargs: dict[str, Any] | None = None, **shape: int) -> Path:
     """Return the folder of what `grow` writes, which is written if it is not there."""
-    return folder if (folder / "model.safetensors").is_file() else grow(env, folder, kwargs, **shape)
+
+    def save(draft: Path) -> None:
+        grow(env, draft, kwargs, **shape)
+
+    return save_folder(folder, save)
 
 
 def _heard(env: str, kwargs: dict[str, Any], seed: int) -> tuple[list[str], set[str], set[str]]:

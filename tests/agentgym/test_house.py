@@ -87,6 +87,7 @@ def test_importing_agentgym_is_light() -> None:
         (["replay", "nothing.zst"], "nothing.zst"),
         (["train", "--resume", "nowhere"], "no run directory"),
         (["train", "--config", "x.json", "--seed", "3", "--set", "a=1"], "takes no --seed, --set: leave one out"),
+        (["paper", "rise", "--seeds", "0,"], "--seeds '0,': write numbers by commas"),
         (["methods", "lep"], "did you mean 'leap'"),
     ],
 )

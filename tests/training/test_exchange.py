@@ -164,6 +164,13 @@ def test_one_command_gathers_filters_splits_and_converts(run_cli: Cli, tmp_path:
     assert status == 2 and "no episode of 21 passes" in err
 
 
+def test_an_imported_conversation_that_is_there_twice_is_taken_once(tmp_path: Path) -> None:
+    file = tmp_path / "peer.jsonl"
+    file.write_text((json.dumps({"messages": [*SAID, LAST], "success": True}) + "\n") * 5)
+    kept, twice, _ = load([file, file])
+    assert (len(kept), twice) == (1, 9)
+
+
 def test_a_file_of_no_known_kind_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x")
     with pytest.raises(ValueError, match=r"a\.csv: give a \.jsonl\.zst"):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
 from agentgym.training.claims import PAPERS, Arm, Effect, Paper
 from agentgym.training.evaluate import pooled_mean, wilson
 from agentgym.training.papers import reproduce, settings
+from agentgym.training.run import RunDir
 from agentgym.training.train import configure
 
 SMALL = {
@@ -85,6 +87,28 @@ def test_every_arm_of_a_paper_can_be_configured_and_shares_what_it_takes_over(na
     for e in paper.effects:
         for arm, column in ((e.arm, e.column), *([e.over] if e.over else [])):
             assert arm in paper.arms and column in paper.columns
+
+
+def test_a_seed_counts_once_and_a_quick_run_is_not_taken_for_a_full_one(toy: None, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="seeds 0,1,0: one is there twice"):
+        reproduce("toy", [0, 1, 0], tmp_path)
+    reproduce("toy", [0], tmp_path, quick=True, say=lambda _: None)
+    with pytest.raises(ValueError, match="that run has quick=True, not False; give another --out"):
+        reproduce("toy", [0], tmp_path, say=lambda _: None)
+
+
+def test_a_reproduction_that_was_cut_off_while_it_took_rounds_over_ends_the_same(toy: None, tmp_path: Path) -> None:
+    whole = reproduce("toy", [0], tmp_path / "whole", say=lambda _: None)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    arm = tmp_path / "cut" / "toy-rise-taught-0"
+    held = json.loads((arm / "config.json").read_text())
+    shutil.rmtree(arm)
+    RunDir.create(arm, {k: v for k, v in held.items() if k != "versions"})
+    episodes = (tmp_path / "whole" / "toy-rise-0" / "trajectories" / "00-train.jsonl.zst").read_bytes()
+    (arm / "trajectories" / "00-train.jsonl.zst.part").write_bytes(episodes[: len(episodes) // 2])
+    again = reproduce("toy", [0], tmp_path / "cut", say=lambda _: None)
+    assert [r["mean"] for r in again["rows"]] == [r["mean"] for r in whole["rows"]]
+    assert (arm / "trajectories" / "00-train.jsonl.zst").read_bytes() == episodes
 
 
 def test_an_arm_has_its_own_settings_and_with_quick_its_quick_ones() -> None:

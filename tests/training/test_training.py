@@ -20,12 +20,14 @@ import torch
 from agentgym.agents.scripted import RandomAgent
 from agentgym.envs import Unknown, make
 from agentgym.memory import memory_maker
+from agentgym.memory.store import write
 from agentgym.training.evaluate import mean_ci, summary, wilson
 from agentgym.training.examples import own_actions
 from agentgym.training.lab import Lab
 from agentgym.training.methods import METHODS
 from agentgym.training.methods.core import keep
 from agentgym.training.reinforce import weights
+from agentgym.training.report import write_report
 from agentgym.training.rollout import replay, rollout
 from agentgym.training.run import RunDir
 from agentgym.training.sequences import Reply, build
@@ -189,6 +191,35 @@ def test_a_resumed_run_is_not_silently_another_one(whole: Path, tmp_path: Path) 
         with pytest.raises(ValueError, match=fault):
             train(resume=whole, say=silent, **given)  # type: ignore[arg-type]
     assert train(method="leap", resume=whole, say=silent) == whole
+
+
+def test_a_run_needs_a_split_that_judges_it() -> None:
+    for settings, fault in (
+        ({"eval.valid": "0", "eval.test": "0"}, "nothing is left to judge the rounds by"),
+        ({"eval.test": "-5"}, "eval.test=-5: needs at least 0"),
+    ):
+        with pytest.raises(ValueError, match=fault):
+            configure("alfworld", "bc", "tiny", "full", 0, settings, False)
+
+
+def test_the_hundredth_round_comes_last(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run", {"env": "alfworld"})
+    for k in (0, 1, 10, 11, 99, 100):
+        run.checkpoint(k, lambda folder: None)
+        run.finish_iteration(k, {"iteration": k})
+    assert [r["iteration"] for r in run.iterations()] == [0, 1, 10, 11, 99, 100] and run.latest().name == "100"
+
+
+def test_a_report_names_a_teacher_where_there_was_one_and_escapes_what_it_is_given(whole: Path, tmp_path: Path) -> None:
+    assert "What the teacher said" in (whole / "report.html").read_text()
+    run = RunDir(shutil.copytree(whole, tmp_path / "run"))
+    config = run.config() | {"env": "a<b>.py:E"}
+    (run.path / "config.json").write_text(json.dumps(config))
+    own = [keep(t, own_actions(t)) for t in run.trajectories("01-train", list)]
+    write(run.part("trajectories", "01-train.jsonl.zst"), own)
+    write_report(run)
+    page = (run.path / "report.html").read_text()
+    assert "What the teacher said" not in page and "a&lt;b&gt;.py:E" in page and "a<b>" not in page
 
 
 def test_dagger_refuses_what_only_a_privileged_teacher_would_read() -> None:
