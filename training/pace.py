@@ -13,7 +13,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import cycle
+from itertools import cycle, islice
 from typing import Any, cast
 
 from ..envs import listing, make
@@ -95,46 +95,33 @@ def _peer(run: Callable[[], Peer]) -> tuple[str | None, float | None]:
         return None, None
 
 
-def _rate(steps: Iterator[Callable[[], object]], most: int = 3000) -> float:
-    """Return how many of a peer's steps a CPU-second holds; what it does between them, as a reset, does not count."""
-    spent, n = 0.0, 0
-    for step in steps:
-        start = _cpu()
-        step()
-        spent += _cpu() - start
-        n += 1
-        if n >= most:
-            break
-    return n / spent
+def _rate(spent: Iterator[float], most: int = 3000) -> float:
+    """Return how many of a peer's steps a CPU-second holds, from what each took; its resets do not count."""
+    some = list(islice(spent, most))
+    return len(some) / sum(some)
 
 
-def _turned(env: Any, action: Callable[[], int]) -> Iterator[Callable[[], object]]:
-    """Give the step of a Gymnasium environment without end, and begin anew where it is over."""
-    over = [False]
-
-    def step() -> None:
-        *_, ended, cut, _ = env.step(action())
-        over[0] = ended or cut
-
+def _turned(env: Any, action: Callable[[], int]) -> Iterator[float]:
+    """Step a Gymnasium environment without end, begun anew where it is over; give what each step took."""
     while True:
-        yield step
-        if over[0]:
+        start = _cpu()
+        *_, ended, cut, _ = env.step(action())
+        yield _cpu() - start
+        if ended or cut:
             env.reset()
 
 
 def _textworld() -> Peer:
     env, rng = make("textworld"), random.Random(0)
 
-    def play() -> Iterator[Callable[[], object]]:
+    def play() -> Iterator[float]:
         for game in games:
-            told = [game.reset(), 0, False]
-
-            def step(game: Any = game, told: list[Any] = told) -> None:
-                told[:] = game.step(rng.choice(told[0]["admissible_commands"]))
-
+            state = game.reset()
             for _ in range(50):
-                yield step
-                if told[2]:
+                start = _cpu()
+                state, _, over = game.step(rng.choice(state["admissible_commands"]))
+                yield _cpu() - start
+                if over:
                     break
 
     games = []
@@ -151,7 +138,6 @@ def _babyai() -> Peer:
     from ..envs.babyai import LEVELS
 
     env, rng = gymnasium.make(LEVELS["goto"], disable_env_checker=True), random.Random(0)
-
     env.reset(seed=0)
     with contextlib.redirect_stdout(io.StringIO()):  # it tells of every layout that it rejects
         return "minigrid alone", _rate(_turned(env, partial(rng.randrange, 6)))

@@ -129,9 +129,11 @@ def descend(
     """
     own = list(batch[processes.rank() :: processes.size()])
     parts = filled(own, examples, pass_tokens) if pass_tokens else [own]
-    whole, targets = _weight(examples, batch)
-    worth = 1.0 if usual is None else whole / targets / usual
     alone = len(own) == len(batch) and len(parts) == 1
+    whole, worth = None, 1.0
+    if not alone or usual is not None:
+        whole, targets = _weight(examples, batch)
+        worth = 1.0 if usual is None else whole / targets / usual
     loss = torch.zeros((), device=model.device)
     for part in filter(None, parts):
         with memory_for(*_told(examples, part)):
@@ -248,8 +250,10 @@ def fit(
     optimizers = optimizer(model, lr)
     rates = scaled(optimizers)
     plan = _plan(examples, epochs, steps, batch_tokens, rng)
-    weight, targets = _weight(examples, range(len(examples)))
-    usual = weight / targets if overall else None
+    usual = None
+    if overall:
+        weight, targets = _weight(examples, range(len(examples)))
+        usual = weight / targets
     losses: list[float] = []
     norms: list[float] = []
     tokens = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 from ...agents.teachers import Correction, OracleTeacher, retrace
@@ -26,10 +26,9 @@ class Dagger(Leap):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        of_leap = {f.name: f.default for f in fields(Leap)}
         for name in ("teacher", "chat", "privilege", "hint", "trust"):
-            if getattr(self, name) != of_leap[name]:
-                value = getattr(self, name)
+            value = getattr(self, name)
+            if value != getattr(Leap, name):
                 raise ValueError(
                     f"dagger.{name}={value}: the searching expert teaches here; {name} is for --method leap"
                 )
