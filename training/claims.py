@@ -198,6 +198,8 @@ OREO = Paper(
         "SFT": Arm(round=0),
         "filtered BC, one round": Arm("filtered-bc", {"iterations": "1"}),
         "AWR, one round": Arm("awr", {"iterations": "1"}),
+        "IQL, one round": Arm("iql", {"iterations": "1"}),
+        "step DPO, one round": Arm("dpo", {"iterations": "1", "tasks": "38"}),
         "OREO": Arm("oreo"),
         "OREO, value left at the returns": Arm("oreo", {"critic_lr": "0"}),
     },
