@@ -217,16 +217,16 @@ def teams() -> list[str]:
 
 
 def listing() -> list[dict[str, Any]]:
-    """Return a row for every registered world: id, summary, agents, split sizes, extra, whether it runs here."""
+    """Return a row for every registered world: id, summary, agents, split sizes, extra, whether it runs here or why not."""
     rows = []
     for name in sorted({*_SPECS, *_entry_points()}):
-        row: dict[str, Any] = {"id": name, "summary": name, "agents": 1, "extra": None}
+        row: dict[str, Any] = {"id": name, "summary": name, "agents": 1, "extra": None, "reason": ""}
         try:
             one = spec(name)
             row |= {"summary": one.summary, "agents": one.agents, "extra": one.extra}
             env = make(name)
             row |= {"splits": {s: len(env.tasks(s)) for s in SPLITS}, "available": True}
-        except Exception:  # whatever keeps one from starting here, the others are listed
-            row |= {"splits": {}, "available": False}
+        except Exception as error:  # whatever keeps one from starting here, the others are listed
+            row |= {"splits": {}, "available": False, "reason": f"{error}" or type(error).__name__}
         rows.append(row)
     return rows

@@ -211,7 +211,37 @@ OREO = Paper(
     settings={"eval.valid": "0"},
 )
 
-PAPERS = {"leap": LEAP, "digiq": DIGIQ, "rise": RISE, "score": SCORE, "oreo": OREO}
+GIGPO = Paper(
+    claim=(
+        "GiGPO (arXiv 2505.10978): comparing what the episodes of a task did in one state, beside how they ended, lifts a "
+        "policy further than GRPO, which compares their ends alone (ALFWorld: by more than 12 points)"
+    ),
+    main="GiGPO",
+    arms={"SFT": Arm(round=0), "GRPO": Arm("grpo"), "GiGPO": Arm("gigpo")},
+    effects=(
+        Effect("GiGPO", "success", ("SFT", "success")),
+        Effect("GiGPO", "success", ("GRPO", "success")),
+    ),
+    settings={"eval.valid": "0"},
+    quick={"gigpo.tasks": "2", "gigpo.group": "4", "grpo.tasks": "2", "grpo.group": "4"},
+)
+
+HIR = Paper(
+    claim=(
+        "Hindsight relabelling (HIR, arXiv 2302.05206; LID, arXiv 2202.01771): a policy that also learns from its failures, "
+        "as successes at what they reached, does better than by its successes alone (LID, VirtualHome: by 25 points over "
+        "the best baseline)"
+    ),
+    main="HIR",
+    arms={"SFT": Arm(round=0), "without relabelling": Arm("hir", {"relabel": "no"}), "HIR": Arm("hir")},
+    effects=(
+        Effect("HIR", "success", ("SFT", "success")),
+        Effect("HIR", "success", ("without relabelling", "success")),
+    ),
+    settings={"eval.valid": "0"},
+)
+
+PAPERS = {"leap": LEAP, "digiq": DIGIQ, "rise": RISE, "score": SCORE, "oreo": OREO, "gigpo": GIGPO, "hir": HIR}
 OWN = {
     "diff": "paper_diff:reproduce",
     "read": "paper_read:reproduce",

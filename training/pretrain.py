@@ -23,6 +23,7 @@ import torch
 
 from ..agents import tiny, tokenizer
 from ..envs.core import TextEnv
+from ..envs.errors import at_least
 from . import update
 from .losses import token_logps, weighted_nll
 
@@ -59,6 +60,10 @@ class Pretraining:
     layers: int = 3
     heads: int = 4
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        at_least(HELD + 1, "pretraining: ", episodes=self.episodes)
+        at_least(1, "pretraining: ", steps=self.steps, batch_tokens=self.batch_tokens, games=self.games)
 
 
 def interact(admissible: Sequence[str], rng: random.Random) -> str:
@@ -148,8 +153,6 @@ def pretrain(
             cache[text] = tuple(tok.encode(text, add_special_tokens=False))
         return cache[text]
 
-    if len(play_) <= HELD:
-        raise ValueError(f"{len(play_)} transcripts: {HELD} are held out, so raise --episodes")
     rows = [encode(t, words) for t in play_]
     swap = torch.tensor([words(" " + name)[0] for name in things([a for _, _, s in play_ for a, _, _ in s])])
     model = tiny.fresh(len(tok), plan.seed, width=plan.width, layers=plan.layers, heads=plan.heads)

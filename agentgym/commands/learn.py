@@ -38,7 +38,7 @@ def train(
 ) -> None:
     """Train an agent: collect, label, update, evaluate, round after round."""
     from ..training.processes import leading
-    from ..training.run import RunDir
+    from ..training.run import RunDir, default_path
     from ..training.train import repeat
     from ..training.train import train as run_training
 
@@ -48,13 +48,15 @@ def train(
             raise ValueError(f"--config repeats a run as it was, so it takes no {', '.join(asked)}: leave one out")
         path = repeat(config, out, say, workers, engine, server)
     else:
+        if resume is None:
+            out = out or default_path(env, method)
         try:
             path = run_training(
                 env, method, model, memory, seed, out, pairs(set_), resume, quick, workers, engine, server, say=say
             )
         except KeyboardInterrupt:
-            where = resume or out or max(Path("runs").glob("*"), key=lambda p: p.stat().st_mtime, default=Path("RUN"))
-            say(f"stopped; go on with: agentgym train --resume {where}")
+            begun = (where := resume or out) is not None and (where / "config.json").is_file()
+            say(f"stopped; go on with: agentgym train --resume {where}" if begun else "stopped before the run began")
             raise typer.Exit(130) from None
     if not leading():
         return

@@ -36,6 +36,9 @@ def envs(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = F
         table("environments", ["id", "train", "valid", "test", "rules"], [
             [r["id"], *(str(r["splits"].get(s, "-")) for s in ("train", "valid", "test")), r["summary"]] for r in rows
         ])  # fmt: skip
+        for r in rows:
+            if not r["available"]:
+                typer.echo(f"{r['id']} does not start as it is: {r['reason']}")
 
 
 @app.command()

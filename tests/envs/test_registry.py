@@ -137,7 +137,7 @@ def test_a_world_can_be_registered_by_class_and_by_entry(clean: None, file: Path
 def test_a_listing_row_says_what_there_is() -> None:
     row = next(r for r in listing() if r["id"] == "alfworld")
     assert row["splits"] == {"train": 3553, "valid": 140, "test": 134}
-    assert set(row) == {"id", "summary", "agents", "splits", "extra", "available"}
+    assert set(row) == {"id", "summary", "agents", "splits", "extra", "available", "reason"}
 
 
 def test_a_world_that_keeps_the_contract_passes(file: Path) -> None:
@@ -199,7 +199,8 @@ def test_a_world_that_cannot_start_does_not_hide_the_others(clean: None) -> None
 
     registry._SPECS["needy"] = registry.Spec("needy", Needy, "needs a folder", 1)
     rows = {r["id"]: r for r in listing()}
-    assert rows["needy"]["available"] is False and rows["alfworld"]["available"] is True
+    assert rows["needy"]["available"] is False and "argument: 'folder'" in rows["needy"]["reason"]
+    assert rows["alfworld"]["available"] is True and rows["alfworld"]["reason"] == ""
 
 
 @pytest.mark.parametrize(

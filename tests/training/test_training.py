@@ -27,6 +27,7 @@ from agentgym.training.lab import Lab
 from agentgym.training.methods import METHODS
 from agentgym.training.methods.core import keep
 from agentgym.training.reinforce import weights
+from agentgym.training.pretrain import Pretraining
 from agentgym.training.report import write_report
 from agentgym.training.rollout import replay, rollout
 from agentgym.training.run import RunDir
@@ -191,6 +192,27 @@ def test_a_resumed_run_is_not_silently_another_one(whole: Path, tmp_path: Path) 
         with pytest.raises(ValueError, match=fault):
             train(resume=whole, say=silent, **given)  # type: ignore[arg-type]
     assert train(method="leap", resume=whole, say=silent) == whole
+
+
+def test_a_run_that_is_stopped_names_itself_not_the_newest_folder(small_tiny: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "agentgym.cli", "train", "--model", str(small_tiny)]
+    running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    begun = next(line for line in running.stderr if line.startswith("run "))
+    path = begun.split(":")[0].removeprefix("run ")
+    (tmp_path / "runs" / "newer").mkdir()
+    running.send_signal(signal.SIGINT)
+    said = running.stderr.read().splitlines()
+    assert running.wait() == 130 and said[-1] == f"stopped; go on with: agentgym train --resume {path}"
+    assert (tmp_path / path / "config.json").is_file()
+
+
+def test_a_pretraining_of_nothing_is_refused_before_anything_is_played(run_cli: Any, tmp_path: Path) -> None:
+    code, _, said = run_cli("pretrain", "--steps", "0", "--out", str(tmp_path / "base"))
+    assert (code, said.strip()) == (2, "agentgym: pretraining: steps=0: needs at least 1")
+    with pytest.raises(ValueError, match="episodes=200: needs at least 201"):
+        Pretraining(episodes=200)
+    assert not (tmp_path / "base").exists()
 
 
 def test_a_run_needs_a_split_that_judges_it() -> None:
