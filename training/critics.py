@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -47,6 +48,12 @@ class Transitions:
 
     def __len__(self) -> int:
         return len(self.r)
+
+    def where(self, mask: Tensor) -> Transitions:
+        """Return the steps at which a mask, (N,), is true."""
+        rows = {f: getattr(self, f)[mask] for f in ("q", "v", "v_next", "r", "g", "terminated", "episode")}
+        texts = {f: tuple(compress(getattr(self, f), mask.tolist())) for f in ("states", "actions")}
+        return Transitions(**rows, **texts)
 
 
 def transitions(

@@ -281,13 +281,28 @@ def _drawn(tasks: list[str], n: int | None, seed: int) -> list[str]:
     return [tasks[i] for i in sorted(rng.choice(len(tasks), min(n, len(tasks)), replace=False))]
 
 
+def usual(agent: str, env: str | None, memory: str | None) -> tuple[str, dict[str, Any], str]:
+    """Return the world that an agent plays where nothing is said, its options, and the memory.
+
+    A run plays what it was trained on, and in the world that it was trained on it keeps that one's options; all others
+    play alfworld with their full history.
+    """
+    own: dict[str, Any] = {"env": "alfworld", "env_kwargs": {}, "memory": "full"}
+    for folder in (Path(agent), Path(agent).parent.parent):  # a run, or one of its checkpoints
+        if (folder / "config.json").is_file() and (folder / "checkpoints").is_dir():
+            own = RunDir(folder).config()
+            break
+    here = env in (None, own["env"])
+    return env or own["env"], own["env_kwargs"] if here else {}, memory or own["memory"]
+
+
 def evaluate(
-    env: str = "alfworld",
+    env: str | None = None,
     agent_name: str = "searcher",
     *,
     split: str = "test",
     episodes: int | None = None,
-    memory: str = "full",
+    memory: str | None = None,
     seed: int = 0,
     batch: int = 64,
     temperature: float = 0.0,
@@ -304,6 +319,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Play an agent on a split and return the evaluation object; `keep` is handed the trajectories.
 
+    env, env_kwargs, memory: those of `usual` by default; of its options, those that are given take the place.
     rerank: of the policy's so many likeliest actions, take the one of the greatest Q of the run's critic.
     search: steps that it may try in forks of the world before each action, judged by the critic.
     vas: β with which the run's critic augments the policy's chances: π(a|s) exp(Q(s, a)/β), drawn from at `temperature`.
@@ -314,7 +330,8 @@ def evaluate(
     """
     at_least(1, batch=batch)
     choice("split", split, SPLITS)
-    kwargs = env_kwargs or {}
+    env, own, memory = usual(agent_name, env, memory)
+    kwargs = own | (env_kwargs or {})
     world = make(env, **kwargs)
     alone = isinstance(world, TextEnv)
     tasks = _drawn(list(world.tasks(split)), episodes, seed)
@@ -347,6 +364,7 @@ def evaluate(
     if solved is not None:
         row["solved_by_attempt"] = solved
     return row | {
+        "env_kwargs": kwargs,
         "agent": agent_name,
         **{k: v for k, v in (("rerank", rerank), ("search", search), ("vas", vas), ("critic", critic)) if v is not None},
         "share_of_seconds": timing.seconds(),

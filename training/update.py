@@ -57,10 +57,20 @@ def fast_bf16(device: torch.device) -> bool:
 
 
 def logps(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Return log p of every target of a batch, shape (N,), and their weights; the head runs only where a target is."""
-    hidden = model.get_decoder()(
+    """Return log p of every target of a batch, shape (N,), and their weights."""
+    return spoken(model, batch, hidden(model, batch))
+
+
+def hidden(model: Any, batch: Batch) -> Tensor:
+    """Return the last hidden layer of a batch, shape (B, T, d)."""
+    states: Tensor = model.get_decoder()(
         input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
     ).last_hidden_state
+    return states
+
+
+def spoken(model: Any, batch: Batch, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `logps` of a batch from its last hidden layer; the head runs only where a target is."""
     where = batch.targets != IGNORE
     chosen = hidden[where]
     spare = -len(chosen) % 256  # few shapes, as in collate

@@ -84,13 +84,13 @@ def train(
 
 @app.command("eval")
 def eval_(
-    env: str = "alfworld",
+    env: Annotated[str | None, typer.Option(help="by default alfworld; for a run, the world it was trained on")] = None,
     agent: Annotated[
         str, typer.Option(help="random, searcher, oracle, tiny, smollm2, a run's directory, a model")
     ] = "searcher",
     split: str = "test",
     episodes: Annotated[int | None, typer.Option(help="how many, drawn without repetition; all by default")] = None,
-    memory: str = "full",
+    memory: Annotated[str | None, typer.Option(help="by default full; for a run, its own")] = None,
     seed: int = 0,
     batch: int = 64,
     temperature: float = 0.0,
@@ -118,8 +118,9 @@ def eval_(
 ) -> None:
     """Play an agent on a split and say how well it does."""
     from ..memory.store import write
-    from ..training.play import evaluate, settings
+    from ..training.play import evaluate, settings, usual
 
+    env, _, memory = usual(agent, env, memory)
     row = evaluate(
         env, agent, split=split, episodes=episodes, memory=memory, seed=seed, batch=batch, temperature=temperature,
         rerank=rerank, search=search, vas=vas, critic=critic, team=team, attempts=attempts,
@@ -129,8 +130,9 @@ def eval_(
     if as_json:
         emit(row)
         return
+    options = "".join(f", {k}={v}" for k, v in row["env_kwargs"].items())
     table(
-        f"{agent} on {env}, {split} ({row['split_hash']}), n = {row['episodes']}",
+        f"{agent} on {env}{options}, {split} ({row['split_hash']}), n = {row['episodes']}",
         ["kind", "n", "success [95 %]"],
         [
             ["all", str(row["episodes"]), share(row["success"])],

@@ -88,7 +88,7 @@ def test_a_run_weighs_its_own_episodes_and_keeps_the_critic(small_tiny: Path, tm
         weights = [c[2] for t in taught for c in t.meta["corrections"]]
         assert len(set(weights)) > 5 and min(weights) > 0 and max(weights) <= math.exp(3) + 1e-3
         critic, _ = load_critic(run / "checkpoints" / "02" / "critic")
-        assert critic.reads == "screen"
+        assert critic.reads == "told"
         result = json.loads((run / "result.json").read_text())
         assert len(result["iterations"]) == 3 and result["iterations"][2]["fit"]["steps"] > 0
 
@@ -119,7 +119,8 @@ def test_step_dpo_prefers_what_the_group_has_found(small_tiny: Path, tmp_path: P
     ("method", "settings", "fault"),
     [
         ("awr", {"awr.beta": "0"}, "awr.beta=0.0: needs to be positive"),
-        ("awr", {"awr.reads": "mind"}, "awr.reads='mind': choose one of history, screen"),
+        ("awr", {"awr.reads": "mind"}, "awr.reads='mind': choose one of history, screen, told"),
+        ("awr", {"awr.folds": "1"}, "awr.folds=1: needs at least 2"),
         ("iql", {"iql.tau": "1"}, "iql.tau=1.0: needs a value between 0 and 1"),
         ("iql", {"iql.episodes": "0"}, "iql.episodes=0: needs at least 1"),
         ("bc", {"bc.steps": "0"}, "bc.steps=0: needs at least 1"),
@@ -164,4 +165,3 @@ def test_oreo_moves_the_policy_near_the_one_that_played(small_tiny: Path, tmp_pa
     run = train(method="oreo", model=str(small_tiny), out=tmp_path / "run", settings=settings, say=silent)
     fit = json.loads((run / "result.json").read_text())["iterations"][1]["fit"]
     assert fit["steps"] == 4 and 0 < fit["kl"] < 1 and fit["loss_v"] >= 0
-    assert load_critic(run / "checkpoints" / "01" / "critic")[0].heads == 1

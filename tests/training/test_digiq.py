@@ -187,15 +187,14 @@ def test_what_makes_the_method_can_be_taken_out(
 def test_rerank_on_the_command_line_asks_the_runs_critic(
     whole: Path, small_tiny: Path, run_cli: Callable[..., tuple[int, str, str]]
 ) -> None:
-    base = ("eval", "--env", "device", "--set", "env.level=L0", "--set", "env.max_steps=5", "--episodes", "6", "--json")
+    base = ("eval", "--episodes", "6", "--json")  # a run plays its own world
     code, out, err = run_cli(*base, "--agent", str(whole / "checkpoints" / "01"), "--rerank", "4")
     assert code == 0, err
     row = json.loads(out)
     assert row["rerank"] == 4
-    again = evaluate(
-        "device", str(whole), episodes=6, rerank=1, env_kwargs={"level": "L0", "max_steps": 5}
-    )  # the likeliest alone: the policy itself
-    plain = evaluate("device", str(whole), episodes=6, env_kwargs={"level": "L0", "max_steps": 5})
+    again = evaluate(agent_name=str(whole), episodes=6, rerank=1)  # the likeliest alone: the policy itself
+    plain = evaluate("device", str(whole), episodes=6)
+    assert plain["env_kwargs"] == again["env_kwargs"] == row["env_kwargs"] == {"level": "L0", "max_steps": 5}
     assert (again["success"], again["steps"]) == (plain["success"], plain["steps"])
     code, _, err = run_cli(*base, "--agent", "random", "--rerank", "4")
     assert code == 2 and "--rerank needs the directory of a run of method digiq" in err and "Traceback" not in err

@@ -26,8 +26,9 @@ from agentgym.training.examples import own_actions
 from agentgym.training.lab import Lab
 from agentgym.training.methods import METHODS
 from agentgym.training.methods.core import keep
-from agentgym.training.reinforce import weights
+from agentgym.training.play import usual
 from agentgym.training.pretrain import Pretraining
+from agentgym.training.reinforce import weights
 from agentgym.training.report import write_report
 from agentgym.training.rollout import replay, rollout
 from agentgym.training.run import RunDir
@@ -192,6 +193,15 @@ def test_a_resumed_run_is_not_silently_another_one(whole: Path, tmp_path: Path) 
         with pytest.raises(ValueError, match=fault):
             train(resume=whole, say=silent, **given)  # type: ignore[arg-type]
     assert train(method="leap", resume=whole, say=silent) == whole
+
+
+def test_a_run_plays_its_own_world_unless_told_otherwise(whole: Path) -> None:
+    config = RunDir(whole).config()
+    own = ("alfworld", config["env_kwargs"], config["memory"])
+    assert config["env_kwargs"] and usual(str(whole), None, None) == usual(str(whole), "alfworld", None) == own
+    assert usual(str(whole / "checkpoints" / "00"), None, "window:1") == (*own[:2], "window:1")
+    assert usual(str(whole), "webshop", None) == ("webshop", {}, config["memory"])
+    assert usual("searcher", None, None) == ("alfworld", {}, "full")
 
 
 def test_a_run_that_is_stopped_names_itself_not_the_newest_folder(small_tiny: Path, tmp_path: Path) -> None:

@@ -5,25 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...agents.critics import READS, Critic, HashedFeatures
+from ...agents.critics.critic import Heads
 from ...agents.teachers import Correction
-from ...envs.errors import at_least, choice, positive
+from ...envs.errors import at_least, positive
 from ...memory.trajectory import Trajectory
 from .. import update
-from ..critics import fit, save_critic, transitions
+from ..advantages import returns
+from ..critics import descend
 from ..examples import own_actions
 from ..lab import Lab
 from ..losses import k3, soft_bellman
 from ..reinforce import Said, own_words
-from ..sequences import collate
+from ..sequences import IGNORE, collate
+from ..student import Student
 from .bc import demonstrate, roll_out_all
 from .core import dataset
+
+HALVES = 2
 
 
 @dataclass(frozen=True)
@@ -36,15 +40,17 @@ class Oreo:
          E Σ r − β KL(π ‖ π_ref), take steps together on V by the mean of δ² and on π by the mean of
          (sg δ_t + β (log π(a_t|s_t) − sg log π(a_t|s_t)))² + α k3(π ‖ π_ref): of each δ_t, π moves its own action only.
     Source: OREO, arXiv 2412.16145, Eq. 7 and the losses after it, on whole actions (its "step-level"); sg stops the
-    gradient. Deviations: V is a head on frozen features of the text, not a second language model, and starts from the
-    Monte-Carlo returns, which solve Eq. 7 where π is π_ref; γ = 1, so a long way to success counts as a short one; a time
-    limit is an end, nothing is expected behind it. Value at test time (its beam search) is not here.
+    gradient. Deviations: V is a head on the frozen last layer of π_ref where an action begins, not a second language model,
+    and starts from the Monte-Carlo returns, which solve Eq. 7 where π is π_ref; there is a head for each of two halves of
+    the episodes, and δ of one half moves the other's V, since a V that has seen its few hundred episodes knows their
+    returns by heart and leaves π nothing to do; γ = 1, so a long way to success counts as a short one; a time limit is
+    an end, nothing is expected behind it. Value at test time (its beam search) is not here.
 
     demonstrations: of round 0. iterations: rounds after it, the paper's 1. episodes: played in each. temperature: of
-    play. beta, alpha: β and α of above. batch: episodes in a step. passes: over the episodes. critic_steps, width, reads:
-    of V before the first step, see `agents.critics`. critic_lr: of V from then on; 0 leaves it at the
-    returns, which takes the joint solution out. epochs0, lr0: of round 0. lr: of π, by AdamW; None
-    takes 1e-4 for tiny, 1e-5 for adapters.
+    play. beta, alpha: β and α of above. batch: episodes in a step. passes: over the episodes. critic_steps, width: of
+    V before the first step, and of its hidden layer. critic_lr: of V from then on; 0 leaves it at the returns, which takes
+    the joint solution out. epochs0, lr0: of round 0. lr: of π, by the optimizers of a fit; None takes 3e-4 for tiny, 2e-5
+    for adapters.
     """
 
     id: ClassVar[str] = "oreo"
@@ -59,10 +65,9 @@ class Oreo:
     alpha: float = 0.01
     batch: int = 8
     passes: int = 2
-    critic_steps: int = 1500
+    critic_steps: int = 300
     critic_lr: float = 1e-4
     width: int = 256
-    reads: str = "screen"
     epochs0: float = 6.0
     lr0: float | None = None
     lr: float | None = None
@@ -73,7 +78,6 @@ class Oreo:
         positive("oreo.", temperature=self.temperature, beta=self.beta, epochs0=self.epochs0)
         at_least(0, "oreo.", iterations=self.iterations)
         at_least(0, "oreo.", critic_lr=self.critic_lr)
-        choice("oreo.reads", self.reads, READS)
 
     @property
     def rounds(self) -> int:
@@ -94,24 +98,35 @@ class Oreo:
         """Fit the demonstrations, then policy and value to the equation."""
         if k == 0:
             return lab.student.fit(dataset(lab, data[0]), lab.rng(3, k), epochs=self.epochs0, lr=self.lr0)
-        critic = Critic(HashedFeatures(), self.width, heads=1, seed=lab.seed, reads=self.reads)
-        seen = transitions(data[k], critic, lab.make_memory, gamma=1.0)
-        fit(critic, seen, objective="mc", steps=self.critic_steps, gamma=1.0, rng=lab.rng(5, k))
-        lab.also = lambda folder: save_critic(folder / "critic", critic)
-        return self._solve(lab, k, data[k], critic, seen.v)
-
-    def _solve(
-        self, lab: Lab, k: int, played: Sequence[Trajectory], critic: Critic, features: Tensor
-    ) -> dict[str, float]:
-        """Take the steps; `features` are those of every step's state, in order."""
-        student, rng = lab.student, lab.rng(3, k)
-        first = np.cumsum([0, *(len(t.steps) for t in played)])
+        played, rng = data[k], lab.rng(3, k)
         rows = [words(lab, t) for t in played]
         with torch.no_grad():
-            refs = [self._logps(student, r)[0] for r in rows]
+            refs = [read(lab.student, r, len(t.steps)) for r, t in zip(rows, played, strict=True)]
+        g = torch.cat([returns(torch.tensor([s.reward for s in t.steps]), 1.0) for t in played])
+        half = torch.tensor([i % HALVES for i, t in enumerate(played) for _ in t.steps])
+        v = Heads(refs[0].before.shape[1], self.width, HALVES, torch.Generator().manual_seed(lab.seed))
+        self._start(v, torch.cat([r.before for r in refs]), g, half, lab.rng(5, k))
+        return self._solve(lab, v, played, rows, refs, rng)
+
+    def _start(self, v: Heads, x: Tensor, g: Tensor, half: Tensor, rng: np.random.Generator) -> None:
+        """Fit every head to the returns of the steps that are not of its half."""
+        lr = 1e-3
+        optimizer = torch.optim.AdamW(v.parameters(), lr=lr, weight_decay=1e-4)
+        for step in range(self.critic_steps):
+            i = torch.from_numpy(rng.integers(len(g), size=256))
+            own = half[i] == torch.arange(HALVES)[:, None]
+            descend(optimizer, (((v(x[i]) - g[i]) ** 2) * ~own).mean(), lr, step, self.critic_steps)
+
+    def _solve(
+        self, lab: Lab, v: Heads, played: Sequence[Trajectory], rows: Sequence[Sequence[Said]], refs: Sequence[Read],
+        rng: np.random.Generator,
+    ) -> dict[str, float]:  # fmt: skip
+        """Take the steps on π and V together."""
+        student = lab.student
+        lr = (2e-5 if student.adapted else 3e-4) if self.lr is None else self.lr
         optimizers = [
-            *update.adamw(student.model, (1e-5 if student.adapted else 1e-4) if self.lr is None else self.lr),
-            torch.optim.AdamW(critic.v_heads.parameters(), lr=self.critic_lr, weight_decay=1e-4),
+            *(update.adamw if student.adapted else update.muon)(student.model, lr),
+            torch.optim.AdamW(v.parameters(), lr=self.critic_lr, weight_decay=1e-4),
         ]
         plan = [
             some
@@ -122,12 +137,13 @@ class Oreo:
         for n, some in enumerate(plan):
             steps = int(sum(len(played[i].steps) for i in some))
             for i in some:
-                logp, at = self._logps(student, rows[i])
-                ratio = torch.zeros(len(played[i].steps)).index_add(0, at.long().cpu(), (logp - refs[i]).cpu())
+                now, ref = read(student, rows[i], len(played[i].steps)), refs[i]
                 r_t = torch.tensor([s.reward for s in played[i].steps])
-                v = critic.v_heads(features[first[i] : first[i + 1]])[0]
-                loss_v, loss_pi = (x.sum() / steps for x in soft_bellman(v, r_t, ratio, self.beta))
-                kl = k3(logp, refs[i]).sum().cpu() / steps
+                ratio = torch.zeros(len(r_t)).index_add(0, ref.step, now.logp - ref.logp)
+                losses = [soft_bellman(v_t, r_t, ratio, self.beta) for v_t in v(ref.before)]
+                loss_pi = losses[i % HALVES][1].sum() / steps
+                loss_v = sum(x[0].sum() for h, x in enumerate(losses) if h != i % HALVES) / steps
+                kl = k3(now.logp, ref.logp).sum() / steps
                 torch.autograd.backward(loss_v + loss_pi + self.alpha * kl)
                 log[n] += float(loss_v.detach()), float(loss_pi.detach()), float(kl.detach())
             if not np.isfinite(log[n]).all():
@@ -140,12 +156,31 @@ class Oreo:
         tail = log[-max(1, len(log) // 4) :].mean(0)
         return {"loss_v": float(tail[0]), "loss": float(tail[1]), "kl": float(tail[2]), "steps": len(plan)}
 
-    @staticmethod
-    def _logps(student: Any, rows: Sequence[Said]) -> tuple[Tensor, Tensor]:
-        """Return log p of every token said in an episode, and the number of its step, both (N,)."""
-        device = student.model.device
-        with update.amp(device, update.fast_bf16(device)):
-            return update.logps(student.model, collate([r.example for r in rows], device))
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a model makes of an episode of T steps and N tokens that were said.
+
+    logp: log p of every token, (N,). step: of which step it is, (N,). before: the last hidden layer where each step's
+    first token is to be said, (T, d); 0 at steps behind the model's longest sequence.
+    """
+
+    logp: Tensor
+    step: Tensor
+    before: Tensor
+
+
+def read(student: Student, rows: Sequence[Said], steps: int) -> Read:
+    """Return what the student's model makes of an episode of some steps, on the CPU; `before` without a gradient."""
+    batch = collate([r.example for r in rows], student.model.device)
+    with update.amp(student.model.device, update.fast_bf16(student.model.device)):
+        hidden = update.hidden(student.model, batch)
+        logp, step = update.spoken(student.model, batch, hidden)
+    step = step.long().cpu()
+    first = torch.cat([torch.tensor([True]), step[1:] != step[:-1]])
+    before = torch.zeros(steps, hidden.shape[-1])
+    before[step[first]] = hidden.detach()[batch.targets != IGNORE].float().cpu()[first]
+    return Read(logp.cpu(), step, before)
 
 
 def words(lab: Lab, trajectory: Trajectory) -> list[Said]:
