@@ -17,8 +17,8 @@ This page is written by `python benchmarks/methods.py`; do not edit it.
 
 `agentgym train --env WORLD --method METHOD` runs with `tiny`, SmolLM2 or any other model where the table says yes, with the
 defaults of both; elsewhere it says at once what is missing, by the letter below the table. A setting can change that:
-`rise` and `score` without demonstrations need no oracle, `leap.teacher=self` and `leap.teacher=model` no searching expert,
-`reasoning` has a searching expert for procedural problems only.
+`rise`, `score`, `grpo` and `gigpo` without demonstrations (`grpo.demonstrations=0`) need no oracle, `leap.teacher=self` and
+`leap.teacher=model` no searching expert, `reasoning` has a searching expert for procedural problems only.
 
 {table([row["id"] for row in listing()], METHODS)}
 """

@@ -69,10 +69,7 @@ def renewed(old: dict[str, Any], new: dict[str, Any], worlds: list[str]) -> dict
 def origin(found: dict[str, Any]) -> str:
     """Return where a table comes from."""
     text = "seed {seed}, {date}, commit {commit}"
-    again = (
-        f"; {', '.join(f'`{w}`' for w in a['worlds'])} with --worlds, {text.format(**a)}"
-        for a in found.get("again", [])
-    )
+    again = (f"; {', '.join(f'`{w}`' for w in a['worlds'])} again, {text.format(**a)}" for a in found.get("again", []))
     return text.format(**found) + "".join(again)
 
 
@@ -133,9 +130,11 @@ def page(found: dict[str, Any], timed: dict[str, Any], fuzzed: dict[str, Any]) -
         ), "",
         "Left out:", "", *(f"- {', '.join(names)}: {why}" for why, names in reasons.items()), "",
         "## Speed", "",
-        "CPU time of one core, children included: random actions from the listed ones, tasks of `train` in order, text "
-        f"and listed actions made at every step. `{timed['command']}`, {origin(timed)}, on a shared machine of "
-        "two cores; `agentgym bench envs` makes the same rows.", "",
+        "CPU time of one core, children included: random actions from the listed ones, in `bash`, `sql` and `reasoning`, "
+        "which list none, those of the oracle; tasks of `train` in order, text and listed actions made at every step. One "
+        "measurement on two cores that other work shared, no interval; targets are ours, an engine alone is its own Python "
+        f"step with the observation that it makes. `{timed['command']}`, {origin(timed)}. `agentgym bench envs` makes the "
+        "same rows.", "",
         *lines(["what", "value", "unit", "target", "peer"], map(speed, timed["rows"])), "",
         "## Strings of any kind", "",
         f"`{fuzzed['command']}`, {origin(fuzzed)}: {fuzzed['strings']:,} strings, {len(fuzzed['faults'])} "

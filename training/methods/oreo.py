@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -18,11 +18,10 @@ from ...memory.trajectory import Trajectory
 from .. import update
 from ..advantages import returns
 from ..critics import descend
-from ..examples import own_actions
+from ..examples import examples, own_actions
 from ..lab import Lab
 from ..losses import k3, soft_bellman
-from ..reinforce import Said, own_words
-from ..sequences import IGNORE, collate
+from ..sequences import IGNORE, Example, collate
 from ..student import Student
 from .bc import demonstrate, roll_out_all
 from .core import dataset
@@ -35,7 +34,8 @@ class Oreo:
     """Offline learning by the soft Bellman equation.
 
     Round 0: SFT on demonstrations gives π_0. Round i ≥ 1, with π_ref = π_{i−1}:
-      1. play π_ref on train tasks; failures are kept, and from here on the world is not asked again;
+      1. play π_ref on train tasks; failures are kept, the demonstrations are added, and from here on the world is not
+         asked again;
       2. with δ_t = V(s_t) − Σ_{j≥t} (r_j − β log π(a_j|s_j)/π_ref(a_j|s_j)), which is 0 everywhere at the optimum of
          E Σ r − β KL(π ‖ π_ref), take steps together on V by the mean of δ² and on π by the mean of
          (sg δ_t + β (log π(a_t|s_t) − sg log π(a_t|s_t)))² + α k3(π ‖ π_ref): of each δ_t, π moves its own action only.
@@ -98,7 +98,7 @@ class Oreo:
         """Fit the demonstrations, then policy and value to the equation."""
         if k == 0:
             return lab.student.fit(dataset(lab, data[0]), lab.rng(3, k), epochs=self.epochs0, lr=self.lr0)
-        played, rng = data[k], lab.rng(3, k)
+        played, rng = [*data[0], *data[k]], lab.rng(3, k)
         rows = [words(lab, t) for t in played]
         with torch.no_grad():
             refs = [read(lab.student, r, len(t.steps)) for r, t in zip(rows, played, strict=True)]
@@ -118,7 +118,7 @@ class Oreo:
             descend(optimizer, (((v(x[i]) - g[i]) ** 2) * ~own).mean(), lr, step, self.critic_steps)
 
     def _solve(
-        self, lab: Lab, v: Heads, played: Sequence[Trajectory], rows: Sequence[Sequence[Said]], refs: Sequence[Read],
+        self, lab: Lab, v: Heads, played: Sequence[Trajectory], rows: Sequence[Sequence[Example]], refs: Sequence[Read],
         rng: np.random.Generator,
     ) -> dict[str, float]:  # fmt: skip
         """Take the steps on π and V together."""
@@ -170,23 +170,23 @@ class Read:
     before: Tensor
 
 
-def read(student: Student, rows: Sequence[Said], steps: int) -> Read:
+def read(student: Student, rows: Sequence[Example], steps: int) -> Read:
     """Return what the student's model makes of an episode of some steps, on the CPU; `before` without a gradient."""
-    batch = collate([r.example for r in rows], student.model.device)
+    batch = collate(rows, student.model.device)
     with update.amp(student.model.device, update.fast_bf16(student.model.device)):
         hidden = update.hidden(student.model, batch)
         logp, step = update.spoken(student.model, batch, hidden)
-    step = step.long().cpu()
+    step = step.long().cpu() - 1
     first = torch.cat([torch.tensor([True]), step[1:] != step[:-1]])
     before = torch.zeros(steps, hidden.shape[-1])
     before[step[first]] = hidden.detach()[batch.targets != IGNORE].float().cpu()[first]
     return Read(logp.cpu(), step, before)
 
 
-def words(lab: Lab, trajectory: Trajectory) -> list[Said]:
-    """Return an episode's sampled ids, each with the number of its step where own_words puts an advantage."""
-    student, n = lab.student, len(trajectory.steps)
-    return own_words(
-        trajectory, range(n), [0.0] * n, student.renderer.stop, longest=student.policy().max_new_tokens,
-        max_tokens=student.max_tokens,
-    )  # fmt: skip
+def words(lab: Lab, trajectory: Trajectory) -> list[Example]:
+    """Return an episode's own words as targets, each with 1 + the number of its step for a weight."""
+    numbered = [replace(own, weight=t) for t, own in enumerate(own_actions(trajectory), 1)]
+    student = lab.student
+    return examples(
+        trajectory, numbered, lab.make_memory, student.renderer, mode=student.mode, max_tokens=student.max_tokens
+    )
