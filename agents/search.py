@@ -42,7 +42,7 @@ class SearchAgent:
     The node of the greatest γ^depth V is expanded next, by the policy's `n` likeliest candidates at the root, below it by
     the n admissible actions of the greatest Q, so the policy is asked once a decision. V(s) = max_a r + γ V(s') over what
     was expanded, the critic's V(s) elsewhere, 0 where the episode is over. The first action of the greatest r + γ V is
-    taken; of equals the one that the critic's Q, then the policy, puts first.
+    taken; of equals the one that the policy puts first, or where it names no candidates the critic's Q.
     Source: tree search for language-model agents, arXiv 2407.01476 (best-first, a value function, a budget); values backed
     up through the tree and the budget in steps are ours. A fork repeats the world's own chance, so a search foresees it.
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..envs.core import Privileged, Searcher, TextEnv
 from ..memory.core import Memory, Segment, Turn
+from ..memory.replay import again
 from ..memory.replay import turns as turns
 from ..memory.trajectory import Trajectory
 from .core import Agent
@@ -48,14 +49,7 @@ def retrace(env: TextEnv, trajectory: Trajectory) -> list[Privileged]:
     Raises:
         ValueError: the environment answers otherwise than it did.
     """
-    observation, _ = env.reset(seed=trajectory.seed, options={"task": trajectory.task})
-    out = []
-    for t, step in enumerate(trajectory.steps):
-        if observation != step.observation:
-            raise ValueError(f"task {trajectory.task!r} step {t}: the world differs from the recorded one")
-        out.append(env.privileged())
-        observation, *_ = env.step(step.action)
-    return out
+    return [env.privileged() for _ in again(env, trajectory)]
 
 
 def mentions(text: str, name: str) -> bool:
@@ -126,7 +120,7 @@ class OracleTeacher:
         action = oracle if raw or (known and self.trust) else searcher.act(oracle if self.hint else None)
         if admissible is not None and action not in admissible:
             return Correction(None)
-        reason = explain(action, state, known)
+        reason = explain(action, state, known and self.trust)
         if not raw and leaks(reason.replace(action, ""), history, state):
             return Correction(None)
         return Correction(action, reason)

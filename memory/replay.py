@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..envs.core import TextEnv
 from .core import Memory, Turn
-from .trajectory import Trajectory
+from .trajectory import Step, Trajectory
 
 
 def turns(trajectory: Trajectory, memory: Memory, episode: int = 0, last: bool = False) -> Iterator[Turn]:
@@ -25,3 +26,20 @@ def turns(trajectory: Trajectory, memory: Memory, episode: int = 0, last: bool =
             memory.record(step.action, trajectory.observations[t + 1], info, step.reply)
     if last:
         yield memory.view()
+
+
+def again(env: TextEnv, trajectory: Trajectory) -> Iterator[Step]:
+    """Play an episode again and yield each of its steps while the world stands where it was taken.
+
+    The last action is not played: behind it nobody asks, and of a world that died it is what killed it.
+
+    Raises:
+        ValueError: the environment answers otherwise than it did.
+    """
+    observation, _ = env.reset(seed=trajectory.seed, options={"task": trajectory.task})
+    for t, step in enumerate(trajectory.steps):
+        if observation != step.observation:
+            raise ValueError(f"task {trajectory.task!r} step {t}: the world differs from the recorded one")
+        yield step
+        if t + 1 < len(trajectory.steps):
+            observation, *_ = env.step(step.action)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from ..envs.core import TextEnv
+from ..memory.replay import again
 from ..memory.trajectory import Trajectory
 
 ANCHORS = ("state", "observation")
@@ -24,11 +25,4 @@ def anchors(env: TextEnv, trajectory: Trajectory, anchor: str = "state") -> list
     """
     if anchor == "observation":
         return [(trajectory.task, s.observation) for s in trajectory.steps]
-    observation, _ = env.reset(seed=trajectory.seed, options={"task": trajectory.task})
-    out: list[Hashable] = []
-    for t, step in enumerate(trajectory.steps):
-        if observation != step.observation:
-            raise ValueError(f"task {trajectory.task!r} step {t}: the world differs from the recorded one")
-        out.append((trajectory.task, env.state()))
-        observation, *_ = env.step(step.action)
-    return out
+    return [(trajectory.task, env.state()) for _ in again(env, trajectory)]

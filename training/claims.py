@@ -63,6 +63,9 @@ class Paper:
     columns: tuple[str, ...] = ("success",)
 
 
+AS_LEAP = {"epochs": "3"}  # of round 0, which --quick gives the main arm as `epochs0`
+
+
 LEAP = Paper(
     claim=(
         "LEAP (arXiv 2410.05434): privileged feedback lifts an imitator far above its demonstrations "
@@ -70,8 +73,8 @@ LEAP = Paper(
     ),
     main="LEAP",
     arms={
-        "BC": Arm("bc"),
-        "filtered BC": Arm("filtered-bc"),
+        "BC": Arm("bc", quick=AS_LEAP),
+        "filtered BC": Arm("filtered-bc", quick=AS_LEAP),
         "DAgger, searching expert": Arm("dagger"),
         "LEAP": Arm("leap"),
         "LEAP, raw oracle labels": Arm("leap", {"privilege": "1.0"}),
@@ -196,7 +199,7 @@ OREO = Paper(
     main="OREO",
     arms={
         "SFT": Arm(round=0),
-        "filtered BC, one round": Arm("filtered-bc", {"iterations": "1"}),
+        "filtered BC, one round": Arm("filtered-bc", {"iterations": "1"}, quick=AS_LEAP),
         "AWR, one round": Arm("awr", {"iterations": "1"}),
         "IQL, one round": Arm("iql", {"iterations": "1"}),
         "step DPO, one round": Arm("dpo", {"iterations": "1", "tasks": "38"}),

@@ -187,7 +187,7 @@ def _messages(row: Row, where: str) -> Iterator[tuple[str, str]]:
         elif role == "assistant" and not opened:
             raise ValueError(f"{where}, message {n}: the assistant speaks before any user")
         else:
-            yield ("user" if role == "user" else role), text
+            yield role, text
 
 
 def _outcome(row: Row, success: bool | None, where: str) -> tuple[bool, float]:

@@ -120,6 +120,8 @@ def judged(
         raise ValueError(f"{' and '.join(asked)}: choose one")
     if vas is not None and vas <= 0:
         raise ValueError(f"--vas {vas}: needs to be positive; small trusts the critic, great the policy")
+    if search is not None and temperature and getattr(policy, "mode", "choose") == "choose":
+        raise ValueError(f"--search takes the best of what it tried: leave --temperature {temperature} out")
     if critic == "exact":
         if search is None:
             raise ValueError("--critic exact judges forks of the world: use it with --search N")
@@ -132,12 +134,10 @@ def judged(
         if not folder.is_dir():
             option = asked[0].partition(" ")[0]
             raise ValueError(
-                f"agent {name!r} has no critic: {option} needs the directory of a run of method digiq, or --critic FOLDER"
+                f"agent {name!r} has no critic: {option} needs the directory of a run of method digiq, awr or iql, or --critic FOLDER"
             )
     fitted = load_critic(folder)[0]
     if search is not None:
-        if temperature and getattr(policy, "mode", "choose") == "choose":
-            raise ValueError(f"--search takes the best of what it tried: leave --temperature {temperature} out")
         return SearchAgent(policy, fitted, search)
     if vas is not None:
         return RerankAgent(policy, fitted, None, vas, temperature)

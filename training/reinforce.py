@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from torch import Tensor
 from ..agents.policy import Policy
 from ..memory.trajectory import Trajectory
 from . import update
+from .limits import memory_for
 from .losses import clipped, k3, reinforce
 from .sequences import IGNORE, Batch, Example, Reply, build, collate
 from .student import Student
@@ -96,7 +98,8 @@ def spoken(
     kl: Sequence[Sequence[float]],
 ) -> list[Said]:  # fmt: skip
     """Return the words of some episodes that the student's policy has just played; of each its steps' numbers."""
-    stop, limits = student.renderer.stop, {"longest": policy.max_new_tokens, "max_tokens": student.max_tokens}
+    longest = policy.max_new_tokens if student.mode == "generate" else sys.maxsize  # a chosen action is never cut
+    stop, limits = student.renderer.stop, {"longest": longest, "max_tokens": student.max_tokens}
     episodes = zip(played, advantages, kl, strict=True)
     return [words for t, adv, betas in episodes for words in own_words(t, adv, betas, stop, **limits)]
 
@@ -109,10 +112,8 @@ class Ascent:
     AdamW.
     """
 
-    def __init__(
-        self, student: Student, reference: Path, *, lr: float | None, batch_tokens: int = 8192, clip: float = 1.0
-    ) -> None:
-        self._model, self._batch_tokens, self._clip = student.model, batch_tokens, clip
+    def __init__(self, student: Student, reference: Path, *, lr: float | None, clip: float = 1.0) -> None:
+        self._model, self._batch_tokens, self._clip = student.model, student.pass_tokens or 8192, clip
         self._lr, self._steps = (2e-5 if student.adapted else 3e-4) if lr is None else lr, 0
         self._optimizers = (update.adamw if student.adapted else update.muon)(self._model, self._lr)
         self._bf16 = update.fast_bf16(self._model.device)
@@ -133,10 +134,13 @@ class Ascent:
             loss; kl: mean k3 of the tokens; surprise: mean −log π of the tokens, which falls to 0 as the policy settles.
         Raises:
             FloatingPointError: the loss or its gradient is not finite; names the step and the suspects. The model is as
-            it was.
+            it was before that pass.
         """
-        if epsilon is None:
-            rows = merged(rows)
+        less = f"set run.pass_tokens={self._batch_tokens // 2}"
+        with memory_for(f"a policy gradient reads up to {self._batch_tokens} tokens at once", less):
+            return self._step(merged(rows) if epsilon is None else rows, size, passes, epsilon)
+
+    def _step(self, rows: Sequence[Said], size: int, passes: int, epsilon: float | None) -> dict[str, float]:
         examples = [r.example for r in rows]
         groups = list(update.batches(examples, self._batch_tokens, np.random.default_rng(0)))
         loaded = [collate([examples[i] for i in g], self._model.device) for g in groups]

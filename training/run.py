@@ -69,6 +69,17 @@ class RunDir:
         """Return the path of a part; it exists when the part is whole."""
         return self.path / folder / name
 
+    def stored(self, name: str) -> list[Trajectory]:
+        """Return trajectories that must be there.
+
+        Raises:
+            FileNotFoundError: they are not; training without them would be another run.
+        """
+        file = self.part("trajectories", f"{name}.jsonl.zst")
+        if not file.is_file():
+            raise FileNotFoundError(f"{file}: the episodes of an earlier round are gone; begin a new run")
+        return read(file)[0]
+
     def trajectories(self, name: str, make: Callable[[], Iterable[Trajectory]]) -> list[Trajectory]:
         """Return stored trajectories, or make and store them."""
         file = self.part("trajectories", f"{name}.jsonl.zst")
@@ -189,12 +200,19 @@ def save_json(path: Path, row: Any) -> None:
 
 
 def kept(file: Path, make: Callable[[], dict[str, Any]], **marks: Any) -> dict[str, Any]:
-    """Return the JSON object in a file if it has these marks, else what is made now, which is written there."""
+    """Return the JSON object in a file, or if there is none what is made now, which is written there.
+
+    Raises:
+        ValueError: the object lacks these marks, so it is of another measurement.
+    """
     marks = json.loads(json.dumps(marks))
     if file.is_file():
         held: dict[str, Any] = json.loads(file.read_text())
-        if held | marks == held:
-            return held
+        if held | marks != held:
+            raise ValueError(
+                f"{file}: was measured with other settings (--quick, or an older version); give another --out"
+            )
+        return held
     row = make()
     save_json(file, row)
     return row

@@ -289,7 +289,7 @@ def _round(lab: Lab, method: Method, k: int) -> None:
         return [keep(t, c) for t, c in zip(collected, rights, strict=True)]
 
     lab.say(f"round {k}: collect and label")
-    data = [run.trajectories(f"{j:02d}-train", labelled if j == k else list) for j in range(k + 1)]
+    data = [*(run.stored(f"{j:02d}-train") for j in range(k)), run.trajectories(f"{k:02d}-train", labelled)]
     collected_s = time.monotonic() - begin
     checkpoint = run.part("checkpoints", f"{k:02d}")
     if checkpoint.is_dir():

@@ -46,18 +46,21 @@ def train(
         own = ("env", "method", "model", "memory", "seed", "set_", "resume", "quick")
         if asked := [f"--{k.rstrip('_')}" for k in own if given(ctx, k)]:
             raise ValueError(f"--config repeats a run as it was, so it takes no {', '.join(asked)}: leave one out")
-        path = repeat(config, out, say, workers, engine, server)
-    else:
-        if resume is None:
-            out = out or default_path(env, method)
-        try:
+        held = json.loads(config.read_text())
+        env, method = held["env"], held["method"]
+    where = resume or out or default_path(env, method)
+    try:
+        if config is not None:
+            path = repeat(config, where, say, workers, engine, server)
+        else:
             path = run_training(
-                env, method, model, memory, seed, out, pairs(set_), resume, quick, workers, engine, server, say=say
-            )
-        except KeyboardInterrupt:
-            begun = (where := resume or out) is not None and (where / "config.json").is_file()
-            say(f"stopped; go on with: agentgym train --resume {where}" if begun else "stopped before the run began")
-            raise typer.Exit(130) from None
+                env, method, model, memory, seed, out if resume else where, pairs(set_), resume, quick, workers,
+                engine, server, say=say,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        begun = (where / "config.json").is_file()
+        say(f"stopped; go on with: agentgym train --resume {where}" if begun else "stopped before the run began")
+        raise typer.Exit(130) from None
     if not leading():
         return
     run = RunDir(path)

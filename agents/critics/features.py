@@ -98,6 +98,7 @@ class ModelFeatures:
         layers = int(loaded.model.config.num_hidden_layers)
         if not -layers - 1 <= layer <= layers:
             raise ValueError(f"layer={layer}: the model has hidden states 0 to {layers}")
+        at_least(1, most=most, batch=batch)
         self._loaded, self._layer, self._most, self._batch = loaded, layer, most, batch
         self.size = int(loaded.model.config.hidden_size)
         self.name = f"{loaded.name}-{_fingerprint(loaded.model)}-layer{layer}-last{most}"

@@ -197,7 +197,11 @@ def test_rerank_on_the_command_line_asks_the_runs_critic(
     assert plain["env_kwargs"] == again["env_kwargs"] == row["env_kwargs"] == {"level": "L0", "max_steps": 5}
     assert (again["success"], again["steps"]) == (plain["success"], plain["steps"])
     code, _, err = run_cli(*base, "--agent", "random", "--rerank", "4")
-    assert code == 2 and "--rerank needs the directory of a run of method digiq" in err and "Traceback" not in err
+    assert (
+        code == 2
+        and "--rerank needs the directory of a run of method digiq, awr or iql" in err
+        and "Traceback" not in err
+    )
     with pytest.raises(ValueError, match="leave --temperature 1.0 out, or take --vas"):
         evaluate("device", str(whole), episodes=6, rerank=4, temperature=1.0)
     with pytest.raises(ValueError, match="has no critic"):

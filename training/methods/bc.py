@@ -16,9 +16,18 @@ from .core import dataset
 
 
 def demonstrate(lab: Lab, n: int) -> list[Trajectory]:
-    """Return n successful demonstrations by the oracle on train tasks."""
+    """Return what the oracle won of n train tasks, or of all where there are fewer.
+
+    Raises:
+        ValueError: it won nothing.
+    """
     played = lab.play(OracleAgent(), lab.tasks("train", n, 0), 0)
-    return [t for t in played if t.success]
+    won = [t for t in played if t.success]
+    if not won:
+        raise ValueError(f"the oracle won none of {len(played)} train tasks: raise env.max_steps")
+    if len(won) < n:
+        lab.say(f"  demonstrate: {len(won)} of the {n} demonstrations that were asked for")
+    return won
 
 
 def roll_out(lab: Lab, k: int, episodes: int, temperature: float) -> list[Trajectory]:
@@ -102,7 +111,7 @@ class FilteredBC(BC):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(0, f"{self.id}.", iterations=self.iterations)
+        at_least(0, f"{self.id}.", iterations=self.iterations, temperature=self.temperature)
         at_least(1, f"{self.id}.", episodes=self.episodes)
         positive(f"{self.id}.", later=self.later)
 

@@ -16,9 +16,11 @@ from ..sequences import Example
 
 @runtime_checkable
 class Method(Protocol):
-    """A frozen dataclass of hyper-parameters with these stages; `iterations` counts the updates after the first.
+    """A frozen dataclass of hyper-parameters with these stages.
 
-    needs: what a world must offer (training/needs.py). It may have `actor(lab, k)`, the agent by which round k is judged; without it that is the student.
+    needs: what a world must offer (training/needs.py). It may have `actor(lab, k)`, the agent by which round k is judged,
+    which without it is the student; `team`, whether several agents may learn (no, too, only); `either`, pairs of settings
+    of which one is given; and `protocol`, see `Particular`.
     """
 
     id: ClassVar[str]

@@ -105,15 +105,17 @@ class DigiQ:
             choice(f"digiq.{name}", text, legal)
         at_least(
             1, "digiq.", demonstrations=self.demonstrations, candidates=self.candidates, critic_steps=self.critic_steps,
-            rerank=self.rerank,
+            rerank=self.rerank, width=self.width, most=self.most,
         )  # fmt: skip
         positive("digiq.", epochs0=self.epochs0, look_epochs=self.look_epochs, epochs=self.epochs)
         if self.episodes < 5:
             raise ValueError(f"digiq.episodes={self.episodes}: needs at least 5, of which one is held out")
-        positive("digiq.", temperature=self.temperature, spread=self.spread, ema=self.ema)
+        positive("digiq.", temperature=self.temperature, spread=self.spread, ema=self.ema, critic_lr=self.critic_lr)
         share("digiq.", gamma=self.gamma, ema=self.ema, quantile=self.quantile, anchor=self.anchor)
         if self.quantile == 1:
             raise ValueError(f"digiq.quantile={self.quantile}: no action lies above it; give a share below 1")
+        if self.quantile and self.extract == "success":
+            raise ValueError(f"digiq.quantile={self.quantile}: read with digiq.extract=best only; leave it out")
 
     @property
     def rounds(self) -> int:
@@ -123,12 +125,16 @@ class DigiQ:
     def collect(self, lab: Lab, k: int) -> list[Trajectory]:
         """Return the demonstrations, then π_b's episodes, which round 2 takes up again."""
         if k == 0:
+            if self.features == "random" and lab.student.adapted:
+                raise ValueError(
+                    "digiq.features=random: redraws the weights that adapters rest on; choose tuned, policy or hashed"
+                )
             if lab.student.mode != "choose":
                 raise ValueError("digiq needs run.mode=choose: it draws candidates from the admissible actions")
             user = HabitualAgent(lab.make_env().habit, lab.seed, self.p_wrong, self.p_follow, self.p_slip)
             return lab.play(user, lab.tasks("train", self.demonstrations, 0), 0, label="demonstrate")
         if k == 2:
-            return lab.run.trajectories("01-train", list)
+            return lab.run.stored("01-train")
         proposer = Proposer(lab.student.policy(self.temperature), self.candidates, self.spread)
         played = lab.play(proposer, lab.tasks("train", self.episodes, 1), 1, label="roll out")
         lab.say(f"  roll out: {sum(t.success for t in played)} of {len(played)} train episodes succeeded")
@@ -199,6 +205,9 @@ class DigiQ:
     def _backbone(self, lab: Lab) -> Student:
         """Return a copy of π_b, or for `random` of its shape."""
         backbone = Student.held(lab.run.part("checkpoints", "00"))
+        backbone.instruct(lab.env_id)
+        for limit in ("pass_tokens", "step_tokens", "max_tokens"):
+            setattr(backbone, limit, getattr(lab.student, limit))
         if self.features == "random":
             generator = torch.Generator().manual_seed(lab.seed)
             with torch.no_grad():

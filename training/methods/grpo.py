@@ -113,7 +113,7 @@ class Grpo:
         ascent = Ascent(lab.student, lab.run.part("checkpoints", "00"), lr=self.lr)
         log = [self._step(lab, ascent, k, u) for u in range(self.updates)]
         means = {key: sum(row[key] for row in log) / len(log) for key in log[0]}
-        return means | {"steps": len(log), "played": len(log) * self.tasks * self.group}
+        return means | {"steps": len(log), "played": sum(row["played"] for row in log)}
 
     def _step(self, lab: Lab, ascent: Ascent, k: int, u: int) -> dict[str, float]:
         policy = lab.student.policy(self.temperature)
@@ -122,7 +122,7 @@ class Grpo:
         advantages, told = self.credit(lab.make_env(), played)
         rows = spoken(lab.student, policy, played, advantages, [[self.beta] * len(t.steps) for t in played])
         size = sum(i != IGNORE for words in rows for i in words.example.targets)
-        done = told | ascent.step(rows, size, passes=self.passes, epsilon=self.epsilon)
+        done = told | ascent.step(rows, size, passes=self.passes, epsilon=self.epsilon) | {"played": len(played)}
         if lab.student.on_step is not None:
             lab.student.on_step({"step": u + 1, "steps": self.updates, **done})
         return done

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ...envs.core import TextEnv
+from ...memory.replay import again
 from ...memory.trajectory import Trajectory
 from ..lab import Lab
 from .bc import FilteredBC, demonstrate, roll_out_all
@@ -57,14 +58,13 @@ def hindsight(env: TextEnv, trajectory: Trajectory) -> Trajectory | None:
     Raises:
         ValueError: the environment answers otherwise than it did.
     """
-    observation, _ = env.reset(seed=trajectory.seed, options={"task": trajectory.task})
-    seen: set[str] = set(env.reached())
+    reached = [env.reached() for _ in again(env, trajectory)]
+    if "died" not in trajectory.meta:
+        env.step(trajectory.steps[-1].action)
+        reached.append(env.reached())
+    seen = set(reached[0])
     last, goal = -1, ""
-    for t, step in enumerate(trajectory.steps):
-        if observation != step.observation:
-            raise ValueError(f"task {trajectory.task!r} step {t}: the world differs from the recorded one")
-        observation, *_ = env.step(step.action)
-        now = env.reached()
+    for t, now in enumerate(reached[1:]):
         if new := [g for g in now if g not in seen]:
             last, goal = t, new[-1]
         seen |= set(now)

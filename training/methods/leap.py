@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from ...agents.chat import load_chat
 from ...agents.teachers import Correction, ModelTeacher, OracleTeacher, SelfTeacher, Teacher, retrace
-from ...envs.errors import at_least, choice, positive
+from ...envs.errors import at_least, choice, positive, share
 from ...memory.trajectory import Trajectory
 from ..examples import own_actions
 from ..lab import Lab
@@ -82,8 +82,12 @@ class Leap:
         if (self.teacher == "model") != (self.chat is not None):
             raise ValueError("leap.teacher=model goes with leap.chat=module:object, and only with it")
         at_least(1, f"{self.id}.", demonstrations=self.demonstrations, episodes=self.episodes, pairs=self.pairs)
-        at_least(0, f"{self.id}.", iterations=self.iterations)
-        positive(f"{self.id}.", epochs0=self.epochs0, epochs=self.epochs)
+        at_least(0, f"{self.id}.", iterations=self.iterations, temperature=self.temperature)
+        positive(f"{self.id}.", epochs0=self.epochs0, epochs=self.epochs, beta=self.beta)
+        share(f"{self.id}.", privilege=self.privilege)
+        for name in ("privilege", "hint", "trust"):
+            if self.teacher != "oracle" and (value := getattr(self, name)) != getattr(Leap, name):
+                raise ValueError(f"leap.{name}={value}: read with leap.teacher=oracle only; leave it out")
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -101,7 +105,7 @@ class Leap:
             return demonstrate(lab, self.demonstrations)
         played = roll_out(lab, k, self.episodes, self.temperature)
         poor = [t for t in played if t.score <= self.threshold]
-        won = len(played) - len(poor)
+        won = sum(t.success for t in played)
         lab.say(f"  roll out: {won} of {len(played)} train episodes succeeded, {len(poor)} go to the teacher")
         return poor
 

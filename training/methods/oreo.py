@@ -49,8 +49,8 @@ class Oreo:
     demonstrations: of round 0. iterations: rounds after it, the paper's 1. episodes: played in each. temperature: of
     play. beta, alpha: β and α of above. batch: episodes in a step. passes: over the episodes. critic_steps, width: of
     V before the first step, and of its hidden layer. critic_lr: of V from then on; 0 leaves it at the returns, which takes
-    the joint solution out. epochs0, lr0: of round 0. lr: of π, by the optimizers of a fit; None takes 3e-4 for tiny, 2e-5
-    for adapters.
+    the joint solution out. epochs0, lr0: of round 0. lr: of π, by the optimizers of a fit; None takes 1e-3 for tiny, 1e-4
+    for adapters; in the second half of the steps all rates fall to 0.
     """
 
     id: ClassVar[str] = "oreo"
@@ -76,8 +76,7 @@ class Oreo:
         whole = ("demonstrations", "episodes", "batch", "passes", "critic_steps", "width")
         at_least(1, "oreo.", **{name: getattr(self, name) for name in whole})
         positive("oreo.", temperature=self.temperature, beta=self.beta, epochs0=self.epochs0)
-        at_least(0, "oreo.", iterations=self.iterations)
-        at_least(0, "oreo.", critic_lr=self.critic_lr)
+        at_least(0, "oreo.", iterations=self.iterations, critic_lr=self.critic_lr, alpha=self.alpha)
 
     @property
     def rounds(self) -> int:
@@ -123,11 +122,12 @@ class Oreo:
     ) -> dict[str, float]:  # fmt: skip
         """Take the steps on π and V together."""
         student = lab.student
-        lr = (2e-5 if student.adapted else 3e-4) if self.lr is None else self.lr
+        lr = (1e-4 if student.adapted else 1e-3) if self.lr is None else self.lr
         optimizers = [
             *(update.adamw if student.adapted else update.muon)(student.model, lr),
             torch.optim.AdamW(v.parameters(), lr=self.critic_lr, weight_decay=1e-4),
         ]
+        rates = update.scaled(optimizers)
         plan = [
             some
             for _ in range(self.passes)
@@ -148,6 +148,7 @@ class Oreo:
                 log[n] += float(loss_v.detach()), float(loss_pi.detach()), float(kl.detach())
             if not np.isfinite(log[n]).all():
                 raise FloatingPointError(f"loss {log[n].tolist()} at step {n + 1} of {len(plan)}: lower oreo.lr")
+            rates(min(1.0, 2 * (1 - n / len(plan))))
             norm = update.move(student.model, optimizers, 1.0)
             if not math.isfinite(norm):
                 raise FloatingPointError(f"gradient norm {norm} at step {n + 1} of {len(plan)}: lower oreo.lr")

@@ -17,7 +17,7 @@ from ...agents.scripted import NoisyAgent
 from ...agents.teachers import Correction, turns
 from ...agents.team import again, hearing
 from ...envs.core import SPLITS
-from ...envs.errors import at_least, positive, unknown
+from ...envs.errors import at_least, positive, share, unknown
 from ...memory.core import Turn
 from ...memory.trajectory import Trajectory
 from ..advantages import advantage_weights
@@ -77,7 +77,10 @@ class Read:
 
     def __post_init__(self) -> None:
         at_least(1, "read.", demonstrations=self.demonstrations, episodes=self.episodes, steps=self.steps)
-        at_least(0, "read.", others=self.others, iterations=self.iterations)
+        at_least(1, "read.", width=self.width)
+        at_least(2, "read.", size=self.size)
+        at_least(0, "read.", others=self.others, iterations=self.iterations, temperature=self.temperature)
+        share("read.", right=self.right, refused=self.refused, gamma=self.gamma)
         positive("read.", beta=self.beta, epochs0=self.epochs0, epochs=self.epochs)
 
     def check(self, env: Any) -> None:

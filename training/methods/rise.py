@@ -64,6 +64,7 @@ class Rise:
     def __post_init__(self) -> None:
         choice("rise.teacher", self.teacher, TEACHERS)
         positive("rise.", tau=self.tau, epochs0=self.epochs0, epochs=self.epochs)
+        positive("rise.", temperature=self.temperature)  # candidates must differ
         at_least(0, "rise.", demonstrations=self.demonstrations, iterations=self.iterations)
         at_least(1, "rise.", episodes=self.episodes, candidates=self.candidates)
         if self.attempts is not None:

@@ -102,7 +102,7 @@ class Score:
         log = [self._step(lab, ascent, stage, k, u) for u in range(self.updates)]
         tail = log[-max(1, len(log) // 4) :]
         means = {key: sum(row[key] for row in tail) / len(tail) for key in tail[0]}
-        return means | {"stage": stage, "steps": len(log), "played": len(log) * self.questions * self.samples}
+        return means | {"stage": stage, "steps": len(log), "played": sum(row["played"] for row in log)}
 
     def _step(self, lab: Lab, ascent: Ascent, stage: int, k: int, u: int) -> dict[str, float]:
         policy = lab.student.policy(self.temperature)
@@ -113,6 +113,7 @@ class Score:
         student = lab.student
         rows = spoken(student, policy, played, advantages.view(-1, 2).tolist(), [kl] * len(played))
         done = ascent.step(rows, len(played)) | {"acc@t1": float(hits[:, 0].mean()), "acc@t2": float(hits[:, 1].mean())}
+        done["played"] = len(played)
         if student.on_step is not None:
             student.on_step({"step": u + 1, "steps": self.updates, **done})
         return done
