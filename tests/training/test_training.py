@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -17,15 +18,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from agentgym.agents.core import Decision
 from agentgym.agents.scripted import RandomAgent
-from agentgym.envs import Unknown, make
+from agentgym.agents.teachers import retrace
+from agentgym.envs import Unknown, WorldDied, make
+from agentgym.envs.alfworld import AlfworldEnv
 from agentgym.memory import memory_maker
 from agentgym.memory.store import write
+from agentgym.training.anchors import anchors
 from agentgym.training.evaluate import mean_ci, summary, wilson
 from agentgym.training.examples import own_actions
 from agentgym.training.lab import Lab
 from agentgym.training.methods import METHODS
 from agentgym.training.methods.core import keep
+from agentgym.training.methods.hir import hindsight
 from agentgym.training.play import usual
 from agentgym.training.pretrain import Pretraining
 from agentgym.training.reinforce import weights
@@ -232,6 +238,74 @@ def test_a_run_needs_a_split_that_judges_it() -> None:
     ):
         with pytest.raises(ValueError, match=fault):
             configure("alfworld", "bc", "tiny", "full", 0, settings, False)
+
+
+class Fragile(AlfworldEnv):
+    """A house that falls down when somebody looks around; nobody may look twice."""
+
+    def _act(self, action: str) -> Any:
+        if action == "look":
+            raise WorldDied("the roof came down")
+        return super()._act(action)
+
+
+class Looks:
+    """Goes to the first place, then looks around."""
+
+    name = "looks"
+
+    def act(self, turns: Any) -> list[Decision]:
+        return [Decision("look" if t.t else t.admissible[0]) for t in turns]
+
+
+def test_who_plays_an_episode_again_leaves_out_what_killed_its_world() -> None:
+    env = Fragile()
+    died = rollout(Fragile, Looks(), memory_maker("full"), env.tasks("train")[:1], env_id="alfworld")[0]
+    assert "died" in died.meta and died.actions[-1] == "look" and len(died.steps) == 2
+    assert len(retrace(env, died)) == len(anchors(env, died)) == 2
+    assert hindsight(env, died) is None
+
+
+def test_rounds_that_are_gone_are_not_taken_for_empty_ones(whole: Path, tmp_path: Path) -> None:
+    run = RunDir(shutil.copytree(whole, tmp_path / "run"))
+    run.part("trajectories", "00-train.jsonl.zst").unlink()
+    for part in ("iterations/01.json", "result.json"):
+        (run.path / part).unlink()
+    with pytest.raises(FileNotFoundError, match="00-train.jsonl.zst: the episodes of an earlier round are gone"):
+        train(resume=run.path, say=silent)
+
+
+def test_demonstrations_that_nobody_won_are_an_error_and_fewer_are_told(small_tiny: Path, tmp_path: Path) -> None:
+    settings = {"bc.demonstrations": "20", "eval.valid": "0", "eval.test": "2"}
+    with pytest.raises(ValueError, match="the oracle won none of 20 train tasks: raise env.max_steps"):
+        train(
+            method="bc",
+            model=str(small_tiny),
+            out=tmp_path / "none",
+            settings=settings | {"env.max_steps": "2"},
+            say=silent,
+        )
+    said: list[str] = []
+    some = settings | {"env.max_steps": "6", "bc.epochs": "1"}
+    train(method="bc", model=str(small_tiny), out=tmp_path / "some", settings=some, say=said.append)
+    assert any(re.fullmatch(r"  demonstrate: 1\d of the 20 demonstrations that were asked for", line) for line in said)
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "fault"),
+    [
+        ("leap", {"privilege": "2"}, "leap.privilege=2.0: needs a share"),
+        ("leap", {"temperature": "-1"}, "leap.temperature=-1.0: needs at least 0"),
+        ("leap", {"teacher": "self", "privilege": "0.5"}, "leap.privilege=0.5: read with leap.teacher=oracle only"),
+        ("hir", {"temperature": "-1"}, "hir.temperature=-1.0: needs at least 0"),
+        ("oreo", {"alpha": "-1"}, "oreo.alpha=-1.0: needs at least 0"),
+        ("digiq", {"most": "0"}, "digiq.most=0: needs at least 1"),
+        ("digiq", {"extract": "success", "quantile": "0.5"}, "digiq.quantile=0.5: read with digiq.extract=best only"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused_at_once(method: str, settings: dict[str, str], fault: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(fault)):
+        configure("alfworld", method, "tiny", "full", 0, {f"{method}.{k}": v for k, v in settings.items()}, False)
 
 
 def test_the_hundredth_round_comes_last(tmp_path: Path) -> None:
