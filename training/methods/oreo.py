@@ -49,7 +49,7 @@ class Oreo:
     demonstrations: of round 0. iterations: rounds after it, the paper's 1. episodes: played in each. temperature: of
     play. beta, alpha: β and α of above. batch: episodes in a step. passes: over the episodes. critic_steps, width: of
     V before the first step, and of its hidden layer. critic_lr: of V from then on; 0 leaves it at the returns, which takes
-    the joint solution out. epochs0, lr0: of round 0. lr: of π, by the optimizers of a fit; None takes 1e-3 for tiny, 1e-4
+    the joint solution out. epochs0, lr0: of round 0. lr: of π, by the optimizers of a fit; None takes 1e-4 for tiny, 1e-5
     for adapters; in the second half of the steps all rates fall to 0.
     """
 
@@ -122,7 +122,7 @@ class Oreo:
     ) -> dict[str, float]:  # fmt: skip
         """Take the steps on π and V together."""
         student = lab.student
-        lr = (1e-4 if student.adapted else 1e-3) if self.lr is None else self.lr
+        lr = (1e-5 if student.adapted else 1e-4) if self.lr is None else self.lr
         optimizers = [
             *(update.adamw if student.adapted else update.muon)(student.model, lr),
             torch.optim.AdamW(v.parameters(), lr=self.critic_lr, weight_decay=1e-4),
