@@ -36,11 +36,12 @@ UNIT = 2**20 if sys.platform == "darwin" else 2**10  # what a process's peak mem
 QUICK = {
     "tiny": {
         "demonstrations": 60, "episodes": 60, "iterations": 1, "epochs0": 3.0, "epochs": 1.0, "critic_steps": 500,
-        "candidates": 4, "stage1": 1, "stage2": 1, "updates": 3,
+        "candidates": 4, "stage1": 1, "stage2": 1, "updates": 3, "pairs": 64,
     },
     "large": {
         "demonstrations": 160, "episodes": 40, "iterations": 1, "epochs0": 2.0, "epochs": 1.0, "critic_steps": 500,
         "candidates": 4, "stage1": 1, "stage2": 1, "updates": 2, "questions": 4, "samples": 4,
+        "pairs": 40,
     },
 }  # fmt: skip
 
