@@ -51,9 +51,11 @@ class Transitions:
 
     def where(self, mask: Tensor) -> Transitions:
         """Return the steps at which a mask, (N,), is true."""
-        rows = {f: getattr(self, f)[mask] for f in ("q", "v", "v_next", "r", "g", "terminated", "episode")}
-        texts = {f: tuple(compress(getattr(self, f), mask.tolist())) for f in ("states", "actions")}
-        return Transitions(**rows, **texts)
+        states, actions = (tuple(compress(some, mask.tolist())) for some in (self.states, self.actions))
+        return Transitions(
+            self.q[mask], self.v[mask], self.v_next[mask], self.r[mask], self.g[mask], self.terminated[mask], states,
+            actions, self.episode[mask],
+        )  # fmt: skip
 
 
 def transitions(

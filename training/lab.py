@@ -99,7 +99,9 @@ class Lab:
         from .team import rollout_team
 
         make_world = partial(make_team, self.env_id, **self.env_kwargs)
-        return rollout_team(make_world, agent, Sequential(), self.make_memory, tasks, **with_)
+        return rollout_team(
+            make_world, agent, Sequential(), self.make_memory, tasks, count=self.student.count, **with_
+        )  # fmt: skip
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint."""

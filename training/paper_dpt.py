@@ -44,9 +44,9 @@ def reproduce(
     """Return claim, rows and whether the effect holds.
 
     It holds if DPT's regret lies below that of the empirical mean, of its likeliest arm and of the same network trained
-    to imitate (in a third of the steps, since it has less to learn), intervals apart, and no higher than UCB's interval. Every seed has networks, bandits and luck of its own,
-    which all arms of the seed share; episodes are pooled. What lies in `out` is not run again. Quick: small networks and
-    60 pulls; the numbers mean nothing.
+    to imitate (in a third of the steps, since it has less to learn), intervals apart, and no higher than UCB's
+    interval. Every seed has networks, bandits and luck of its own, which all arms of the seed share; episodes are
+    pooled. What lies in `out` is not run again. Quick: small networks and 60 pulls; the numbers mean nothing.
     """
     setting = QUICK if quick else Setting()
     cells = [

@@ -43,8 +43,8 @@ class Setting:
 
     width: of the planner, a decoder of two layers that has learned nothing else. demonstrations, right, epochs0: of its
     training, from a demonstrator right that often. episodes, others, epochs, beta, steps: of the critic and of AWR. All
-    of it at the level itself, as the paper's critic. played: episodes an arm and seed. temperature: of all play, since a planner that is asked again must not say the same. tries, epsilon: of
-    the feedback and of verification.
+    of it at the level itself, as the paper's critic. played: episodes an arm and seed. temperature: of all play, since
+    a planner that is asked again must not say the same. tries, epsilon: of the feedback and of verification.
     """
 
     width: int = 128

@@ -128,8 +128,8 @@ def judged(
         return SearchAgent(policy, ExactCritic(), search)
     folder = Path(critic or name)
     if critic is None:
-        if (folder / "checkpoints").is_dir():
-            folder = RunDir(folder).latest()
+        if (run := run_at(folder)) is not None:
+            folder = run.latest()
         folder = folder / "critic"
         if not folder.is_dir():
             option = asked[0].partition(" ")[0]
@@ -167,7 +167,7 @@ def hosted(name: str, folders: bool = False) -> tuple[LocalChat | None, Completi
     from ..agents.models import load
     from ..agents.render import ChatRenderer
 
-    if _is_trained(name):
+    if run_at(Path(name)) is not None or (Path(name) / "student.json").is_file():
         trained = student(name)
         loaded = trained.loaded
         loaded.model = trained.model
@@ -177,9 +177,9 @@ def hosted(name: str, folders: bool = False) -> tuple[LocalChat | None, Completi
     return chat, Completions(name, loaded, folders=folders)
 
 
-def _is_trained(name: str) -> bool:
-    run = (Path(name) / "config.json").is_file() and (Path(name) / "checkpoints").is_dir()
-    return run or (Path(name) / "student.json").is_file()
+def run_at(folder: Path) -> RunDir | None:
+    """Return the run whose directory a folder is, None where it is none."""
+    return RunDir(folder) if (folder / "config.json").is_file() and (folder / "checkpoints").is_dir() else None
 
 
 def _chat(name: str, temperature: float, seed: int) -> Any:
@@ -198,8 +198,7 @@ def student(name: str) -> Student:
     """
     from .student import Student
 
-    if (Path(name) / "config.json").is_file() and (Path(name) / "checkpoints").is_dir():
-        run = RunDir(Path(name))
+    if (run := run_at(Path(name))) is not None:
         config = run.config()
         return Student.of(config["model"], run.latest(), mode=config["mode"])
     if (Path(name) / "student.json").is_file():
@@ -289,8 +288,8 @@ def usual(agent: str, env: str | None, memory: str | None) -> tuple[str, dict[st
     """
     own: dict[str, Any] = {"env": "alfworld", "env_kwargs": {}, "memory": "full"}
     for folder in (Path(agent), Path(agent).parent.parent):  # a run, or one of its checkpoints
-        if (folder / "config.json").is_file() and (folder / "checkpoints").is_dir():
-            own = RunDir(folder).config()
+        if (run := run_at(folder)) is not None:
+            own = run.config()
             break
     here = env in (None, own["env"])
     return env or own["env"], own["env_kwargs"] if here else {}, memory or own["memory"]

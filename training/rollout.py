@@ -213,10 +213,11 @@ def rollout(
 ) -> list[Trajectory]:
     """Play every task once and return the trajectories in the tasks' order, whatever the batch size.
 
-    An episode's number is its place in `tasks`, unless `numbers` says otherwise; agents key their draws by it. An agent may have `begin(seed)` and
-    `release(episode)`, which may return what it has noted of the episode, for the trajectory's meta. A PrivilegedAgent, and no other, is handed `env.privileged()`; a ForkingAgent the running
-    world. Where a world dies in mid-episode, the episode is truncated with the reason as `meta["died"]`, its last action
-    has no effect, and the rest go on.
+    An episode's number is its place in `tasks`, unless `numbers` says otherwise; agents key their draws by it. An agent
+    may have `begin(seed)` and `release(episode)`, which may return what it has noted of the episode, for the
+    trajectory's meta. A PrivilegedAgent, and no other, is handed `env.privileged()`; a ForkingAgent the running world.
+    Where a world dies in mid-episode, the episode is truncated with the reason as `meta["died"]`, its last action has
+    no effect, and the rest go on.
     """
 
     def start(number: int, task: str, env: TextEnv, observation: str, info: dict[str, Any]) -> _Alone:

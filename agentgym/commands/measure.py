@@ -20,6 +20,7 @@ def paper(
     as_json: Json = False,
 ) -> None:
     """Run our reproduction of a paper and print its claim beside our measurement."""
+    from ..training.bandits import NUMBERS
     from ..training.papers import reproduce
 
     numbers = seeds.split(",")
@@ -31,8 +32,9 @@ def paper(
         return
     also = list(row["rows"][0].get("also", {}))
     front = row["measure"]
+    told = number if front in NUMBERS else share
     table(f"{name}: {row['claim']}", ["what", "n", "seeds", f"{front} [95 %]", *also, "steps", "queries"], [
-        [r["name"], str(r["n"]), str(r["seeds"]), number(r) if front == "regret" else share(r), *(share(r["also"][c]) for c in also), f"{r['steps']:.1f}",
+        [r["name"], str(r["n"]), str(r["seeds"]), told(r), *(share(r["also"][c]) for c in also), f"{r['steps']:.1f}",
          f"{r['queries']:.1f}" if "queries" in r else ""] for r in row["rows"]
     ])  # fmt: skip
     for e in row.get("effects", []):

@@ -25,11 +25,12 @@ _SMALL = frozenset(
 class RelationFeatures:
     """Signed hashes of facts with marks for what they share: `@` with the goal, `&` with the action.
 
-    The state is told as `state_text` with reads="told": the goal in the first line, then what was seen and done, actions
-    behind "> ". With the goal `put a mug in drawer` and the action `take mug 1 from desk 2`, the fact `On the desk 2, you
-    see a mug 1` becomes `on the & you see` and `a &@`, paired with the action `take &@ from &`; so what was learned of mugs
-    holds for candles, and an action that names a line of a screen by its number is read as that line. Every fact comes
-    with its age, and those of the goal's things alone are kept beyond one step; every action with whether it was done before. Rows have length one.
+    The state is told as `state_text` with reads="told": the goal in the first line, then what was seen and done,
+    actions behind "> ". With the goal `put a mug in drawer` and the action `take mug 1 from desk 2`, the fact `On the
+    desk 2, you see a mug 1` becomes `on the & you see` and `a &@`, paired with the action `take &@ from &`; so what was
+    learned of mugs holds for candles, and an action that names a line of a screen by its number is read as that line.
+    Every fact comes with its age, and those of the goal's things alone are kept beyond one step; every action with
+    whether it was done before. Rows have length one.
     """
 
     def __init__(self, size: int = 2048) -> None:

@@ -25,8 +25,8 @@ MOUSE = ("hover", "drag")
 
 class Element(NamedTuple):
     """A thing on the screen: its kind ("button", "edit", "switch", "radio", "item", "line", "title"; a browser's also
-    "checkbox", "option", "tab", "text", "menu", "drag", "box", or the name of what it is in HTML), what it says, its box in pixels (left, top, right, bottom), and what the
-    device does when it is tapped (empty: nothing)."""
+    "checkbox", "option", "tab", "text", "menu", "drag", "box", or the name of what it is in HTML), what it says, its box
+    in pixels (left, top, right, bottom), and what the device does when it is tapped (empty: nothing)."""
 
     kind: str
     text: str

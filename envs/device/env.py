@@ -33,8 +33,9 @@ class DeviceEnv(ScreenEnv):
     does something now, typing with every text that the goal quotes or that was copied.
     Reward: 1 on the step that wins, else 0. Won: exactly the wanted changes are made in the phone's tables, and nothing
     else: what else changed is damage, and can be undone. A question is won by its answer; what cannot be done, by
-    `infeasible` while the screen shows it: the page in question, its list read to the end or searched. Terminates when won, and on done, infeasible or answer; with
-    finish="status" (AndroidWorld's rule) only on these. Truncates after 40 steps.
+    `infeasible` while the screen shows it: the page in question, its list read to the end or searched. Terminates when
+    won, and on done, infeasible or answer; with finish="status" (AndroidWorld's rule) only on these. Truncates after 40
+    steps.
     Info: `changed`, whether the screen is another one than before the action (Digi-Q's label); `damage`, once the episode
     is over. Kinds are the levels: L0 one tap, L1 find the screen, L2 a form, L3 one among many, L4 two apps or a
     question, L5 several things on a rough phone, L6 infeasible. `test` has names and titles of its own.

@@ -140,9 +140,9 @@ class Oreo:
                 now, ref = read(student, rows[i], len(played[i].steps)), refs[i]
                 r_t = torch.tensor([s.reward for s in played[i].steps])
                 ratio = torch.zeros(len(r_t)).index_add(0, ref.step, now.logp - ref.logp)
-                losses = [soft_bellman(v_t, r_t, ratio, self.beta) for v_t in v(ref.before)]
-                loss_pi = losses[i % HALVES][1].sum() / steps
-                loss_v = sum(x[0].sum() for h, x in enumerate(losses) if h != i % HALVES) / steps
+                of_v, of_pi = soft_bellman(v(ref.before), r_t, ratio, self.beta)  # (HALVES, T)
+                own = torch.arange(HALVES) == i % HALVES
+                loss_v, loss_pi = of_v[~own].sum() / steps, of_pi[own].sum() / steps
                 kl = k3(now.logp, ref.logp).sum() / steps
                 torch.autograd.backward(loss_v + loss_pi + self.alpha * kl)
                 log[n] += float(loss_v.detach()), float(loss_pi.detach()), float(kl.detach())
