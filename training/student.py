@@ -154,6 +154,7 @@ class Student:
         import tempfile
 
         from datasets import Dataset
+        from transformers import PrinterCallback
         from trl import DPOConfig, DPOTrainer
 
         # TRL keeps what it computes beforehand in a folder of each process and looks for it in the leading one's
@@ -162,7 +163,7 @@ class Student:
             config = DPOConfig(
                 output_dir=scratch, beta=beta, learning_rate=rate, num_train_epochs=1,
                 per_device_train_batch_size=pairs, gradient_accumulation_steps=PAIRS // (pairs * processes.size()),
-                max_length=None, report_to=[], save_strategy="no", logging_steps=10**9,
+                max_length=None, report_to=[], save_strategy="no", logging_steps=1,  # what is logged is of all processes
                 seed=seed, data_seed=seed, use_cpu=self.model.device.type == "cpu", disable_tqdm=True,
                 precompute_ref_log_probs=not self.adapted and reference is None, gradient_checkpointing=False, bf16=False,
                 lr_scheduler_type="linear", warmup_steps=min(10, -(-len(rows) // PAIRS) // 2),
@@ -171,6 +172,7 @@ class Student:
                 model=self.model, ref_model=reference, args=config, train_dataset=Dataset.from_list(list(rows)),
                 processing_class=self.loaded.tokenizer,
             )  # fmt: skip
+            trainer.remove_callback(PrinterCallback)  # stdout belongs to --json
             shorter = "take a shorter --memory, as window:4" if pairs == 1 else f"set run.pass_tokens={pairs * longest}"
             with memory_for(f"DPO reads {pairs} pairs of up to {longest} tokens at once", shorter):
                 done = trainer.train()

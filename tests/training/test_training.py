@@ -142,7 +142,9 @@ def test_ten_kills_at_random_moments_lose_nothing(whole: Path, small_tiny: Path,
         assert result(train(resume=tmp_path / str(run), say=silent)) == result(whole)
 
 
-def test_every_method_runs_and_dpo_goes_through_trl(small_tiny: Path, tmp_path: Path) -> None:
+def test_every_method_runs_and_dpo_goes_through_trl(
+    small_tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for method in ("bc", "dagger"):
         settings = {k.replace("leap.", f"{method}."): v for k, v in SMALL.items()}
         if method == "bc":
@@ -155,6 +157,7 @@ def test_every_method_runs_and_dpo_goes_through_trl(small_tiny: Path, tmp_path: 
         assert result(done)["iterations"][-1]["eval"]["test"]["episodes"] == 4
     dpo = train(model=str(small_tiny), out=tmp_path / "dpo", settings=SMALL | {"leap.update_by": "dpo"}, say=silent)
     assert result(dpo)["iterations"][-1]["fit"]["pairs"] > 0
+    assert capsys.readouterr().out == ""  # stdout belongs to --json
 
 
 def test_round_0_of_every_method_is_the_same_and_can_be_taken_over(
