@@ -92,7 +92,10 @@ class Student:
     def held(cls, checkpoint: Path) -> Student:
         """Return the student that a checkpoint is of."""
         row = json.loads((checkpoint / "student.json").read_text())
-        return cls.of(row["model"], checkpoint, mode=row["mode"])
+        student = cls.of(row["model"], checkpoint, mode=row["mode"])
+        if isinstance(student.renderer, ChatRenderer) and row.get("system") is not None:
+            student.renderer.system = row["system"]
+        return student
 
     def instruct(self, env: str) -> None:
         """Tell an instruct model, in its system text, in what kind of world it acts."""
@@ -187,8 +190,9 @@ class Student:
     def save(self, folder: Path) -> None:
         """Write weights (adapters of a large model) as safetensors, with the name of what they belong to."""
         self.model.save_pretrained(folder)
+        system = self.renderer.system if isinstance(self.renderer, ChatRenderer) else None
         (folder / "student.json").write_text(
-            json.dumps({"model": self.name, "mode": self.mode, "adapted": self.adapted})
+            json.dumps({"model": self.name, "mode": self.mode, "adapted": self.adapted, "system": system})
         )
 
     def restore(self, folder: Path) -> None:

@@ -18,6 +18,7 @@ from agentgym.envs import make
 from agentgym.memory import Turn, make_memory, memory_maker
 from agentgym.training.play import agent
 from agentgym.training.rollout import rollout
+from agentgym.training.student import Student
 from langchain_core.language_models import SimpleChatModel
 from langchain_core.language_models.fake_chat_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage
@@ -151,10 +152,14 @@ def test_a_temperature_is_refused_where_nothing_is_drawn_by_it(name: str) -> Non
         agent(name, "alfworld", {}, 0.7)
 
 
-def test_an_instruct_model_is_told_in_what_kind_of_world_it_acts(small_chat: Path) -> None:
+def test_an_instruct_model_is_told_in_what_kind_of_world_it_acts(small_chat: Path, tmp_path: Path) -> None:
     for world, word in (("alfworld", "household"), ("webshop", "text world")):
         player, _ = agent(str(small_chat), world, {})
         assert word in player.renderer.system  # type: ignore[union-attr]
+    student = Student.of(str(small_chat))
+    student.instruct("webshop")
+    student.save(tmp_path / "held")
+    assert "text world" in Student.held(tmp_path / "held").renderer.system  # type: ignore[operator, union-attr]
 
 
 @pytest.fixture

@@ -205,7 +205,6 @@ class DigiQ:
     def _backbone(self, lab: Lab) -> Student:
         """Return a copy of π_b, or for `random` of its shape."""
         backbone = Student.held(lab.run.part("checkpoints", "00"))
-        backbone.instruct(lab.env_id)
         for limit in ("pass_tokens", "step_tokens", "max_tokens"):
             setattr(backbone, limit, getattr(lab.student, limit))
         if self.features == "random":
