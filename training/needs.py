@@ -103,8 +103,7 @@ def table(worlds: Sequence[str], methods: dict[str, type[Any]]) -> str:
     """Return Markdown: a row for every world, a column for every method; a letter stands for why not."""
     lines = [f"| world | {' | '.join(f'`{m}`' for m in methods)} |", f"|---{'|---' * len(methods)}|"]
     missing = {world: lack(world, list(methods.values())) for world in worlds}
-    met = [key for key in WHY if any(key in keys for keys in missing.values())]
-    letters: dict[str | None, str] = {None: "yes", **dict(zip(met, "abcdefgh", strict=False))}
+    letters: dict[str | None, str] = {None: "yes", **dict(zip(WHY, "abcdefgh", strict=True))}
     for world, keys in missing.items():
         lines.append(f"| `{world}` | {' | '.join(letters[key] for key in keys)} |")
-    return "\n".join([*lines, "", *(f"- {letters[key]}: {WHY[key]}" for key in met)])
+    return "\n".join([*lines, "", *(f"- {letters[key]}: {why}" for key, why in WHY.items())])
