@@ -287,10 +287,9 @@ def usual(agent: str, env: str | None, memory: str | None) -> tuple[str, dict[st
     play alfworld with their full history.
     """
     own: dict[str, Any] = {"env": "alfworld", "env_kwargs": {}, "memory": "full"}
-    for folder in (Path(agent), Path(agent).parent.parent):  # a run, or one of its checkpoints
-        if (run := run_at(folder)) is not None:
-            own = run.config()
-            break
+    folder = Path(agent)
+    if (run := run_at(folder.parent.parent if folder.parent.name == "checkpoints" else folder)) is not None:
+        own = run.config()
     here = env in (None, own["env"])
     return env or own["env"], own["env_kwargs"] if here else {}, memory or own["memory"]
 

@@ -266,6 +266,20 @@ def once(
     return train(resume=folder, say=say)
 
 
+def asked(config: Path) -> dict[str, Any]:
+    """Return what the run of a `config.json` was asked to do.
+
+    Raises:
+        ValueError: the file is no run's.
+    """
+    try:
+        row: dict[str, Any] = json.loads(config.read_text())
+        row["env"], row["method"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"--config {config}: this is no config.json of a run") from error
+    return row
+
+
 def repeat(
     config: Path, out: Path | None, say: Callable[[str], None], workers: int = 1, engine: str = "local",
     server: str | None = None,
@@ -273,7 +287,7 @@ def repeat(
     """Start a run anew from another run's `config.json`."""
 
     def work() -> Path:
-        row = json.loads(config.read_text())
+        row = asked(config)
         row.pop("versions", None)
         run = RunDir.create(out if out is not None else default_path(row["env"], row["method"]), row)
         return train(resume=run.path, workers=workers, engine=engine, server=server, say=say)

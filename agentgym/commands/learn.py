@@ -39,15 +39,14 @@ def train(
     """Train an agent: collect, label, update, evaluate, round after round."""
     from ..training.processes import leading
     from ..training.run import RunDir, default_path
-    from ..training.train import repeat
+    from ..training.train import asked, repeat
     from ..training.train import train as run_training
 
     if config is not None:
         own = ("env", "method", "model", "memory", "seed", "set_", "resume", "quick")
-        if asked := [f"--{k.rstrip('_')}" for k in own if given(ctx, k)]:
-            raise ValueError(f"--config repeats a run as it was, so it takes no {', '.join(asked)}: leave one out")
-        held = json.loads(config.read_text())
-        env, method = held["env"], held["method"]
+        if extra := [f"--{k.rstrip('_')}" for k in own if given(ctx, k)]:
+            raise ValueError(f"--config repeats a run as it was, so it takes no {', '.join(extra)}: leave one out")
+        env, method = (asked(config)[k] for k in ("env", "method"))
     where = resume or out or default_path(env, method)
     try:
         if config is not None:

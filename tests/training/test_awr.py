@@ -119,7 +119,6 @@ def test_step_dpo_prefers_what_the_group_has_found(small_tiny: Path, tmp_path: P
     ("method", "settings", "fault"),
     [
         ("awr", {"awr.beta": "0"}, "awr.beta=0.0: needs to be positive"),
-        ("awr", {"awr.reads": "mind"}, "awr.reads='mind': choose one of history, screen, told"),
         ("awr", {"awr.folds": "1"}, "awr.folds=1: needs at least 2"),
         ("iql", {"iql.tau": "1"}, "iql.tau=1.0: needs a value between 0 and 1"),
         ("iql", {"iql.episodes": "0"}, "iql.episodes=0: needs at least 1"),

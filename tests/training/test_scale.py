@@ -55,10 +55,10 @@ def work():
     student, losses = Student.of(sys.argv[1]), []
     student.on_step = lambda row: losses.append(row["loss"])
     for again in range(2):
-        if not again and len(sys.argv) > 2:  # before a fit, whose sums in another order DPO's first steps would magnify
+        student.fit(cases, np.random.default_rng(again), epochs=1, lr=3e-3)
+        if not again and len(sys.argv) > 2:
             rows = [{"prompt": "look", "chosen": f" go to {n}", "rejected": f" take {n}"} for n in range(24)]
             losses.append(student.prefer(rows, 0, beta=0.1, lr=1e-3)["loss"])
-        student.fit(cases, np.random.default_rng(again), epochs=1, lr=3e-3)
     return losses
 
 print(json.dumps(lead(work)))
@@ -111,7 +111,7 @@ def test_two_processes_have_the_loss_curve_of_one(small_tiny: Path, also: tuple[
     first, second = (json.loads(p.communicate(timeout=300)[0]) for p in both)
     assert first == second == pytest.approx(alone, rel=2e-3)
     assert first[0] == pytest.approx(alone[0], rel=1e-6)
-    assert len(alone) > 6 and alone[-1] < 0.9 * alone[len(also)]
+    assert len(alone) > 6 and alone[-1] < 0.9 * alone[0]
 
 
 def test_passes_change_the_memory_of_a_step_and_not_the_step(small_tiny: Path) -> None:

@@ -204,12 +204,13 @@ def test_a_resumed_run_is_not_silently_another_one(whole: Path, tmp_path: Path) 
     assert train(method="leap", resume=whole, say=silent) == whole
 
 
-def test_a_run_plays_its_own_world_unless_told_otherwise(whole: Path) -> None:
+def test_a_run_plays_its_own_world_unless_told_otherwise(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = RunDir(whole).config()
     own = ("alfworld", config["env_kwargs"], config["memory"])
     assert config["env_kwargs"] and usual(str(whole), None, None) == usual(str(whole), "alfworld", None) == own
     assert usual(str(whole / "checkpoints" / "00"), None, "window:1") == (*own[:2], "window:1")
     assert usual(str(whole), "webshop", None) == ("webshop", {}, config["memory"])
+    monkeypatch.chdir(whole)  # a name is no path: where one stands says nothing of who plays
     assert usual("searcher", None, None) == ("alfworld", {}, "full")
 
 
@@ -224,6 +225,13 @@ def test_a_run_that_is_stopped_names_itself_not_the_newest_folder(small_tiny: Pa
     said = running.stderr.read().splitlines()
     assert running.wait() == 130 and said[-1] == f"stopped; go on with: agentgym train --resume {path}"
     assert (tmp_path / path / "config.json").is_file()
+
+
+@pytest.mark.parametrize("text", ["{}", "[project]", "[1]"])
+def test_a_config_that_is_no_runs_is_named(text: str, run_cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text(text)
+    code, _, said = run_cli("train", "--config", str(tmp_path / "other.json"))
+    assert code == 2 and said.strip().endswith("other.json: this is no config.json of a run")
 
 
 def test_a_pretraining_of_nothing_is_refused_before_anything_is_played(run_cli: Any, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ...agents.critics import READS, Critic, RelationFeatures
+from ...agents.critics import Critic, RelationFeatures
 from ...agents.teachers import Correction
-from ...envs.errors import at_least, choice, positive, share
+from ...envs.errors import at_least, positive, share
 from ...memory.trajectory import Trajectory
 from ..advantages import advantage_weights
 from ..critics import Transitions, diagnose, fit, load_critic, save_critic, transitions
@@ -38,7 +38,7 @@ class Awr:
     by heart, and leaves no advantage.
 
     demonstrations: of round 0. iterations: rounds after it. episodes: played in each. temperature: of play. beta: β, in
-    units of the return. gamma: of the return; below 1 it tells short ways from long ones. critic_steps, width, reads: of
+    units of the return. gamma: of the return; below 1 it tells short ways from long ones. critic_steps, width: of
     the critic, see `agents.critics`. folds: of the episodes. epochs0, epochs, lr: of the fits.
     """
 
@@ -54,7 +54,6 @@ class Awr:
     gamma: float = 0.95
     critic_steps: int = 500
     width: int = 256
-    reads: str = "told"
     folds: int = 4
     epochs0: float = 6.0
     epochs: float = 4.0
@@ -67,7 +66,6 @@ class Awr:
         at_least(2, f"{self.id}.", folds=self.folds)
         positive(f"{self.id}.", beta=self.beta, temperature=self.temperature, epochs0=self.epochs0, epochs=self.epochs)
         share(f"{self.id}.", gamma=self.gamma)
-        choice(f"{self.id}.reads", self.reads, READS)
 
     @property
     def rounds(self) -> int:
@@ -86,7 +84,7 @@ class Awr:
             return [own_actions(t) for t in trajectories]
         earlier = [t for j in range(k) for t in lab.run.stored(f"{j:02d}-train")]
         features = RelationFeatures()
-        critic = Critic(features, self.width, seed=lab.seed, reads=self.reads)
+        critic = Critic(features, self.width, seed=lab.seed, reads="told")
         data = transitions([*trajectories, *earlier], critic, lab.make_memory, self.gamma)
         self.judge(lab, critic, data, k)
         save_critic(lab.run.path / "critic", critic)
@@ -95,7 +93,7 @@ class Awr:
             own = data.episode % self.folds == fold
             if not own.any():
                 continue
-            other = Critic(features, self.width, seed=lab.seed, reads=self.reads)
+            other = Critic(features, self.width, seed=lab.seed, reads="told")
             self.judge(lab, other, data.where(~own), k)
             gain[own] = self.advantage(other, data.where(own))
             knows.append(diagnose(other, data.where(own))["q_return"])
