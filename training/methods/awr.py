@@ -33,9 +33,8 @@ class Awr:
          exp((G_t − V(s_t)) / β), with the V that has not seen the episode.
     Source: AWR, arXiv 1910.00177, Eq. 8 and Algorithm 1. Deviations: the weight ends at e³ where the code ends it at 20;
     demonstrations stay in with weight 1, so that a policy that never wins does not forget them, and of the policy's own
-    episodes only the last round's are learned (all there); G_t is the return of
-    the episode (TD(λ) there); the folds: a V that has seen an episode's few hundred peers knows the return of its texts
-    by heart, and leaves no advantage.
+    episodes only the last round's are learned (all there); G_t is the return of the episode (TD(λ) there); the folds: a V
+    that was fitted to a few hundred episodes knows their returns by heart, and leaves them no advantage.
 
     demonstrations: of round 0. iterations: rounds after it. episodes: played in each. temperature: of play. beta: β, in
     units of the return. gamma: of the return; below 1 it tells short ways from long ones. critic_steps, width: of
@@ -129,9 +128,9 @@ class Iql(Awr):
 
     L_V = |τ − 1[u < 0]| u², u = Q̄(s, a) − V(s);  L_Q = (r + γ (1 − d) V̄(s') − Q(s, a))²;  weights exp((Q − V) / β).
     Source: IQL, arXiv 2110.06169, Eq. 5 to 7, whose β is 1/β here. With τ near 1 an action counts by the best that
-    could follow it, so a good step of a lost episode is learned too. Deviations: as `awr`; V̄ follows V slowly, and of two heads
-    of V and of Q the least counts (one V without a target there); weights are of the online Q; the paper learns offline
-    and once, here every round's play adds to the data.
+    could follow it, so a good step of a lost episode is learned too. Deviations: as `awr`; V̄ follows V
+    slowly, and of two heads of V and of Q the least counts (one V without a target there); weights are of the online Q;
+    the paper learns offline and once, here every round's play adds to the data.
 
     tau: τ, the paper's 0.7 to 0.9. All else as `awr` tells.
     """
