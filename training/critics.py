@@ -129,7 +129,6 @@ def fit(
     tau: float = 0.9,
     decay: float = 1e-4,
     ema: float = 0.1,
-    every: int = 1,
     rng: np.random.Generator,
 ) -> dict[str, float]:
     """Fit Q and V to steps.
@@ -138,7 +137,7 @@ def fit(
     expectile: the same with L_V an expectile loss, so that V tends to the best action's value (IQL).
     mc: both regress on the Monte-Carlo return.
     Source: Digi-Q, arXiv 2502.15760, Sec. 4.2; IQL, arXiv 2110.06169. The target heads V̄, Q̄ start as copies and follow
-    with rate `ema` every `every` steps (Digi-Q's release never copies them at the start).
+    with rate `ema` (Digi-Q's release never copies them at the start).
     decay: AdamW's weight decay, a step lr · decay; large where a task's words tell it from all others, so that values could
     be learned by heart.
 
@@ -164,11 +163,10 @@ def fit(
         gap = y_v - v(data.v[i])
         loss_v = expectile_loss(gap, tau).mean() if objective == "expectile" else (gap**2).mean()
         descend(optimizer, loss_q + loss_v, lr, step, steps)
-        if (step + 1) % every == 0:
-            with torch.no_grad():
-                for target, online in ((q_target, q), (v_target, v)):
-                    for a, b in zip(target.parameters(), online.parameters(), strict=True):
-                        a.lerp_(b, ema)
+        with torch.no_grad():
+            for target, online in ((q_target, q), (v_target, v)):
+                for a, b in zip(target.parameters(), online.parameters(), strict=True):
+                    a.lerp_(b, ema)
         log[step] = float(loss_q.detach()), float(loss_v.detach())
     tail = log[-max(1, steps // 10) :].mean(0)
     return {"loss_q": float(tail[0]), "loss_v": float(tail[1]), "steps": float(steps)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ..agents.policy import common
 from ..agents.render import Renderer
@@ -113,3 +114,14 @@ def _team_examples(
 def own_actions(trajectory: Trajectory) -> list[Correction]:
     """Return the episode's own actions as what should be learned: behaviour cloning; of a team, part by part."""
     return [Correction(p.action, p.thought) for s in trajectory.steps for p in s.parts or (s,)]
+
+
+def keep(trajectory: Trajectory, corrections: Sequence[Correction]) -> Trajectory:
+    """Return the trajectory with its corrections stored in it."""
+    rows = [[c.action, c.reason, c.weight] for c in corrections]
+    return replace(trajectory, meta=trajectory.meta | {"corrections": rows})
+
+
+def kept(trajectory: Trajectory) -> list[Correction]:
+    """Return the corrections that `keep` stored."""
+    return [Correction(a, r, w) for a, r, w in trajectory.meta["corrections"]]

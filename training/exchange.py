@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..agents.policy import parse
-from ..agents.teachers import Correction, turns
+from ..agents.teachers import turns
 from ..memory.core import Memory
 from ..memory.store import SUFFIX, gather, write
 from ..memory.trajectory import Step, Trajectory
-from .examples import reply_text
+from .examples import kept, reply_text
 from .run import save_text
 
 Row = dict[str, Any]
@@ -60,10 +60,9 @@ def rows(trajectory: Trajectory, form: str, make_memory: Callable[[], Memory], m
         )
     if trajectory.steps[0].parts:
         raise ValueError(f"task {trajectory.task!r} is a team's: preferences are of one agent; take --to messages")
-    rights = [Correction(*c) for c in trajectory.meta["corrections"]]
     return [
         {"prompt": v, "chosen": _say(reply_text(c.action, c.reason, _form(step, mode))), "rejected": _say(s), **about}
-        for v, s, c, step in zip(views, said, rights, trajectory.steps, strict=True)
+        for v, s, c, step in zip(views, said, kept(trajectory), trajectory.steps, strict=True)
         if c.action is not None and c.action != step.action
     ]
 

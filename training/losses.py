@@ -117,26 +117,3 @@ def soft_bellman(v_t: Tensor, r_t: Tensor, log_ratio: Tensor, beta: float) -> tu
     """
     delta = soft_bellman_residual(v_t, r_t, log_ratio.detach(), beta)
     return delta**2, (delta.detach() + beta * (log_ratio - log_ratio.detach())) ** 2
-
-
-def dpo(chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor, beta: float) -> Tensor:
-    """Direct preference optimisation, mean over pairs.
-
-    L = −log σ(β [(log π(y⁺) − log π_ref(y⁺)) − (log π(y⁻) − log π_ref(y⁻))])
-    Source: arXiv 2305.18290, Eq. 7; LEAP arXiv 2410.05434 uses it with y⁺ corrected and y⁻ the student's own.
-
-    Args:
-        chosen, rejected: log π of the replies, shape (B,). ref_chosen, ref_rejected: log π_ref, shape (B,).
-        beta: β > 0.
-    Returns:
-        a scalar, > 0.
-    Raises:
-        ValueError: beta is not positive.
-    >>> z = torch.zeros(1)
-    >>> dpo(z, z, z, z, beta=0.1)
-    tensor(0.6931)
-    """
-    if beta <= 0:
-        raise ValueError(f"beta={beta}: needs to be positive")
-    margin = (chosen - ref_chosen) - (rejected - ref_rejected)
-    return -torch.nn.functional.logsigmoid(beta * margin).mean()

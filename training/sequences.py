@@ -49,12 +49,11 @@ class Reply:
     aside: tuple[int, ...] = ()
 
 
-def build(steps: Sequence[Reply], stop: int, *, context_weight: float = 0.0, max_tokens: int = 4096) -> Example:
+def build(steps: Sequence[Reply], stop: int, *, max_tokens: int = 4096) -> Example:
     """Lay steps out as one example.
 
     Args:
         steps: the episode, in order. stop: the id that ends a reply; it is learned, not read.
-        context_weight: weight of predicting the world's own words, 0 for none.
         max_tokens: the episode is cut after the last step that fits.
     Raises:
         ValueError: the first step alone is longer than max_tokens.
@@ -73,7 +72,6 @@ def build(steps: Sequence[Reply], stop: int, *, context_weight: float = 0.0, max
         targets.extend([IGNORE] * len(tokens))
         weights.extend([0.0] * len(tokens))
 
-    previous = -1
     for number, step in enumerate(steps, 1):
         learn = None if step.learn is None else (*step.learn, stop) if step.ended else step.learn
         same = step.learn == step.said and not step.aside
@@ -83,14 +81,8 @@ def build(steps: Sequence[Reply], stop: int, *, context_weight: float = 0.0, max
             if number == 1:
                 raise ValueError(f"the first step has {need} tokens, more than max_tokens={max_tokens}: raise it")
             break
-        start = len(ids)
         put(step.context, at, 0)
         at += len(step.context)
-        if context_weight:
-            for k, token in enumerate(step.context):
-                before = previous if k == 0 else start + k - 1
-                if before >= 0 and targets[before] == IGNORE:
-                    targets[before], weights[before] = token, context_weight
         mark = len(ids) + len(step.aside) - 1
         put(beside, at, number)
         if learn is not None and not same:
@@ -103,7 +95,6 @@ def build(steps: Sequence[Reply], stop: int, *, context_weight: float = 0.0, max
             targets[mark], weights[mark] = learn[0], step.weight
             for k, token in enumerate(learn[1:]):
                 targets[said + k], weights[said + k] = token, step.weight
-        previous = len(ids) - 1
     return Example(tuple(ids), tuple(pos), tuple(branch), tuple(targets), tuple(weights))
 
 

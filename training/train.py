@@ -20,9 +20,10 @@ from ..envs.errors import at_least, choice, unknown
 from ..memory import memory_maker
 from .attempts import tell
 from .crew import Crew, crew
+from .examples import keep
 from .lab import Lab
 from .methods import METHODS
-from .methods.core import Method, Particular, keep
+from .methods.core import Method, Particular
 from .needs import offers, require
 from .processes import lead
 from .report import write_report

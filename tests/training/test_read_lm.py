@@ -12,9 +12,8 @@ from agentgym.agents.scripted import NoisyAgent
 from agentgym.agents.team import Sequential
 from agentgym.envs import Unknown, make_team
 from agentgym.memory import memory_maker
-from agentgym.training.examples import examples, own_actions
+from agentgym.training.examples import examples, keep, own_actions
 from agentgym.training.lab import Lab
-from agentgym.training.methods.core import keep
 from agentgym.training.methods.read import decisions
 from agentgym.training.run import RunDir
 from agentgym.training.sequences import IGNORE

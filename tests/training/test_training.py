@@ -27,10 +27,9 @@ from agentgym.memory import memory_maker
 from agentgym.memory.store import write
 from agentgym.training.anchors import anchors
 from agentgym.training.evaluate import mean_ci, summary, wilson
-from agentgym.training.examples import own_actions
+from agentgym.training.examples import keep, own_actions
 from agentgym.training.lab import Lab
 from agentgym.training.methods import METHODS
-from agentgym.training.methods.core import keep
 from agentgym.training.methods.hir import hindsight
 from agentgym.training.play import usual
 from agentgym.training.pretrain import Pretraining

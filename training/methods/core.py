@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from ...agents.teachers import Correction
 from ...envs.core import TextEnv
 from ...memory.trajectory import Trajectory
-from ..examples import examples
+from ..examples import examples, kept
 from ..lab import Lab
 from ..sequences import Example
 
@@ -53,17 +52,6 @@ class Particular(Protocol):
 
     def check(self, env: TextEnv) -> None:
         """Raise ValueError where the world lacks what the method needs."""
-
-
-def keep(trajectory: Trajectory, corrections: Sequence[Correction]) -> Trajectory:
-    """Return the trajectory with its corrections stored in it."""
-    rows = [[c.action, c.reason, c.weight] for c in corrections]
-    return replace(trajectory, meta=trajectory.meta | {"corrections": rows})
-
-
-def kept(trajectory: Trajectory) -> list[Correction]:
-    """Return the corrections that `keep` stored."""
-    return [Correction(a, r, w) for a, r, w in trajectory.meta["corrections"]]
 
 
 def dataset(lab: Lab, trajectories: Sequence[Trajectory]) -> list[Example]:

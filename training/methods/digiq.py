@@ -22,13 +22,13 @@ from ...memory.trajectory import Trajectory
 from .. import update
 from ..advantages import best_of_n
 from ..critics import diagnose, fit, judge, load_critic, save_critic, transitions
-from ..examples import own_actions
+from ..examples import keep, own_actions
 from ..lab import Lab
 from ..report import scatter
 from ..run import save_text
 from ..sequences import IGNORE, Example, collate
 from ..student import Student
-from .core import dataset, keep
+from .core import dataset
 
 FEATURES = ("tuned", "policy", "random", "hashed")
 EXTRACTS = ("best", "success")

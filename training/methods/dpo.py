@@ -17,7 +17,7 @@ from ..advantages import returns
 from ..anchors import ANCHORS, anchors, require
 from ..examples import own_actions
 from ..lab import Lab
-from ..preferences import pairs
+from ..preferences import prefer
 from .bc import demonstrate
 from .core import dataset
 
@@ -99,12 +99,7 @@ class StepDpo:
         """Fit the demonstrations, then prefer."""
         if k == 0:
             return lab.student.fit(dataset(lab, data[0]), lab.rng(3, k), epochs=self.epochs0, lr=self.lr0)
-        rows = pairs(lab, data[k])
-        if not rows:
-            lab.say("  update: nothing is preferred to anything, so the student stays as it is")
-            return {"pairs": 0.0, "steps": 0.0}
-        chosen = sorted(lab.rng(5, k).permutation(len(rows))[: self.pairs])
-        return lab.student.prefer([rows[i] for i in chosen], lab.seed + k, beta=self.beta, lr=self.lr)
+        return prefer(lab, k, data[k], self.pairs, beta=self.beta, lr=self.lr)
 
 
 def better(

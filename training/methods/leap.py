@@ -11,11 +11,11 @@ from ...agents.chat import load_chat
 from ...agents.teachers import Correction, ModelTeacher, OracleTeacher, SelfTeacher, Teacher, retrace
 from ...envs.errors import at_least, choice, positive, share
 from ...memory.trajectory import Trajectory
-from ..examples import own_actions
+from ..examples import keep, kept, own_actions
 from ..lab import Lab
-from ..preferences import pairs
+from ..preferences import prefer
 from .bc import demonstrate, roll_out
-from .core import dataset, keep, kept
+from .core import dataset
 
 TEACHERS = ("oracle", "self", "model")
 UPDATES = ("sft", "dpo")
@@ -129,12 +129,7 @@ class Leap:
         """Train π_k from π_{k−1} on all rounds so far in equal parts."""
         mixed = equal([g for g in data if g])
         if self.update_by == "dpo" and k > 0:
-            rows = pairs(lab, mixed)
-            if not rows:
-                lab.say("  update: no correction differs from what the student did, so it stays as it is")
-                return {"pairs": 0.0, "steps": 0.0}
-            chosen = sorted(lab.rng(5, k).permutation(len(rows))[: self.pairs])
-            return lab.student.prefer([rows[i] for i in chosen], lab.seed + k, beta=self.beta, lr=self.dpo_lr)
+            return prefer(lab, k, mixed, self.pairs, beta=self.beta, lr=self.dpo_lr)
         epochs = self.epochs0 if k == 0 else self.epochs
         whole = self.mix == "whole"
         return lab.student.fit(dataset(lab, mixed), lab.rng(3, k), epochs=epochs, lr=self.lr, overall=whole)

@@ -21,12 +21,11 @@ from ...envs.errors import at_least, positive, share, unknown
 from ...memory.core import Turn
 from ...memory.trajectory import Trajectory
 from ..advantages import advantage_weights
-from ..examples import own_actions, reply_text
+from ..examples import keep, kept, own_actions, reply_text
 from ..lab import Lab
 from ..prefixes import fit, prefixes, state_text
 from ..sequences import Example, Reply, build
 from ..student import Student
-from .core import keep, kept
 
 SKILL, WANDER = 0.7, 8  # of those who play for the critic alone
 
