@@ -54,15 +54,21 @@ SCRIPTED = ("random", "searcher", "oracle", "habitual", "flawed")
 
 
 def agent(
-    name: str, env: str, kwargs: dict[str, Any], temperature: float = 0.0, seed: int = 0
+    name: str, env: str, kwargs: dict[str, Any], temperature: float = 0.0, seed: int = 0, server: str | None = None
 ) -> tuple[Agent | PrivilegedAgent, Counter]:
     """Return an agent by name and its token counter.
 
-    temperature, seed: of the draws of a local model.
+    temperature, seed: of the draws of a local model. server: that generates the tokens of what a run has trained.
 
     Raises:
-        LookupError: no such agent; names the nearest. ValueError: a temperature for one that has none.
+        LookupError: no such agent; names the nearest. ValueError: a temperature or a server for one that has none.
     """
+    run = run_of(name)
+    if server is not None and run is None:
+        raise ValueError(
+            f"--server {server}: agent {name!r} is no run's directory; the server gets what a run has trained (for a model "
+            "as it comes: --agent chat:MODULE:OBJECT, a client of the server)"
+        )
     if temperature and (name in SCRIPTED or name.startswith(("noisy:", "chat:", "react:chat:", "reflexion:chat:"))):
         raise ValueError(f"--temperature {temperature}: agent {name!r} draws as it was made; leave it out")
     if name == "random":
@@ -89,6 +95,11 @@ def agent(
         return ChatAgent(load_chat(name.removeprefix("chat:")), name=name), count_words
     trained = student(name)
     trained.instruct(env)
+    if server is not None and run is not None:
+        from ..agents.served import Server
+        from .served import Served
+
+        trained.served = Served(Server(server), trained, run.path, "served-eval")
     policy = trained.policy(temperature)
     policy.name = name
     return policy, trained.count
@@ -182,6 +193,12 @@ def run_at(folder: Path) -> RunDir | None:
     return RunDir(folder) if (folder / "config.json").is_file() and (folder / "checkpoints").is_dir() else None
 
 
+def run_of(name: str) -> RunDir | None:
+    """Return the run that an agent's name is the directory of, or a round's checkpoint of."""
+    folder = Path(name)
+    return run_at(folder.parent.parent if folder.parent.name == "checkpoints" else folder)
+
+
 def _chat(name: str, temperature: float, seed: int) -> Any:
     from ..agents.chat import load_chat
 
@@ -236,13 +253,14 @@ def _alone(
     temperature: float,
     by: tuple[str | None, int | None, int | None, float | None],
     team: str | None,
+    server: str | None,
     with_: Options,
 ) -> tuple[Any, Counter, Play]:
     """Return who plays a world of one agent, the counter of its tokens, and how tasks are played."""
     env, kwargs = with_["env_id"], with_["env_kwargs"] or {}
     if team is not None:
         raise LookupError(f"--team {team}: in env {env!r} one agent acts; --team is for worlds of several")
-    first, count = agent(name, env, kwargs, temperature, with_.get("seed", 0))
+    first, count = agent(name, env, kwargs, temperature, with_.get("seed", 0), server)
     player: Agent | PrivilegedAgent | ForkingAgent = first if by == NOBODY else judged(name, first, *by, temperature)
     return player, count, lambda maker, some: rollout(lambda: make_single(env, **kwargs), player, maker, some, **with_)
 
@@ -252,6 +270,7 @@ def _together(
     temperature: float,
     by: tuple[str | None, int | None, int | None, float | None],
     team: str | None,
+    server: str | None,
     with_: Options,
 ) -> tuple[Any, Counter, Play]:
     """Return the same for a world of several agents, who come to a plan as `team` says."""
@@ -263,7 +282,7 @@ def _together(
             f"--rerank, --search, --vas: env {env!r} has several agents; --team read-s re-ranks their plans"
         )
     course = coordinator(team or "sequential", env, kwargs)
-    player, count = speaker(name, course, lambda: agent(name, env, kwargs, temperature, with_.get("seed", 0)))
+    player, count = speaker(name, course, lambda: agent(name, env, kwargs, temperature, with_.get("seed", 0), server))
 
     def play(maker: Callable[[], Memory], some: Sequence[str]) -> list[Trajectory]:
         return rollout_team(lambda: make_team(env, **kwargs), player, course, maker, some, count=count, **with_)
@@ -287,8 +306,7 @@ def usual(agent: str, env: str | None, memory: str | None) -> tuple[str, dict[st
     play alfworld with their full history.
     """
     own: dict[str, Any] = {"env": "alfworld", "env_kwargs": {}, "memory": "full"}
-    folder = Path(agent)
-    if (run := run_at(folder.parent.parent if folder.parent.name == "checkpoints" else folder)) is not None:
+    if (run := run_of(agent)) is not None:
         own = run.config()
     here = env in (None, own["env"])
     return env or own["env"], own["env_kwargs"] if here else {}, memory or own["memory"]
@@ -314,6 +332,7 @@ def evaluate(
     keep: Callable[[list[Trajectory]], None] | None = None,
     workers: int = 1,
     engine: str = "local",
+    server: str | None = None,
 ) -> dict[str, Any]:
     """Play an agent on a split and return the evaluation object; `keep` is handed the trajectories.
 
@@ -324,7 +343,7 @@ def evaluate(
     critic: a critic's folder in place of the run's, or `exact`, the world's planner, for a search.
     team: in a world of several agents, how they come to a plan (`training.team.TEAMS`); one after another by default.
     attempts: how often an agent that can reflect tries a task; the row is then of each task's last attempt.
-    workers, engine: see `crew`; they change no episode.
+    workers, engine: see `crew`; they change no episode. server: see `agent`.
     """
     at_least(1, batch=batch)
     choice("split", split, SPLITS)
@@ -338,7 +357,7 @@ def evaluate(
         "env_id": env, "env_kwargs": kwargs, "memory": memory, "seed": seed, "batch": batch, "timing": timing,
     }  # fmt: skip
     player, count, play = (_alone if alone else _together)(
-        agent_name, temperature, (critic, rerank, search, vas), team, with_
+        agent_name, temperature, (critic, rerank, search, vas), team, server, with_
     )
     if attempts < 1 or (attempts > 1 and not (alone and hasattr(player, "reflect"))):
         raise ValueError(f"attempts={attempts}: needs at least 1; more are for an agent as reflexion:smollm2")

@@ -26,14 +26,14 @@ TOLERANCE = 0.2
 class Served:
     """Brings the student's weights to the server whenever they have changed, and lends policies that act by them there.
 
-    Every folder lies in the run's `served/`, which the server must see under the same path, until the next one is
+    Every folder lies at `place` in the run's directory, which the server must see under the same path, until the next one is
     loaded: adapters of a large student, the whole model of a small one, which `agentgym serve` takes and vLLM does not.
     What is newly loaded is asked for a few tokens, and the student reads them again: where their log-probabilities
     disagree, the server has another model, or reports them in another way.
     """
 
-    def __init__(self, server: Server, student: Student, run: Path) -> None:
-        self.server, self.student, self.folder = server, student, run.resolve() / "served"
+    def __init__(self, server: Server, student: Student, run: Path, place: str = "served") -> None:
+        self.server, self.student, self.folder = server, student, run.resolve() / place
         self._label = f"{run.name}.{hashlib.sha256(str(self.folder).encode()).hexdigest()[:6]}-"
 
     def policy(self, temperature: float = 0.0) -> ServedPolicy:

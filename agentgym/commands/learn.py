@@ -116,6 +116,7 @@ def eval_(
     set_: Set = None,
     workers: Workers = 1,
     engine: Engine = "local",
+    server: ServerUrl = None,
     as_json: Json = False,
 ) -> None:
     """Play an agent on a split and say how well it does."""
@@ -127,7 +128,7 @@ def eval_(
         env, agent, split=split, episodes=episodes, memory=memory, seed=seed, batch=batch, temperature=temperature,
         rerank=rerank, search=search, vas=vas, critic=critic, team=team, attempts=attempts,
         env_kwargs=settings(env, pairs(set_)),
-        keep=(lambda t: write(out, t)) if out else None, workers=workers, engine=engine,
+        keep=(lambda t: write(out, t)) if out else None, workers=workers, engine=engine, server=server,
     )  # fmt: skip
     if as_json:
         emit(row)

@@ -20,6 +20,7 @@ from agentgym.envs import make
 from agentgym.memory import memory_maker
 from agentgym.memory.store import read
 from agentgym.memory.trajectory import Trajectory
+from agentgym.training.play import evaluate
 from agentgym.training.rollout import rollout
 from agentgym.training.served import Served, digest
 from agentgym.training.student import Student
@@ -82,6 +83,24 @@ def test_a_run_behind_a_server_is_the_run_of_one_process(small_tiny: Path, tmp_p
     last = Student.of(str(small_tiny), there / "checkpoints" / "01")
     [folder] = (there / "served").iterdir()  # of all that were pushed the last alone is kept, here and there
     assert folder.name.endswith(digest(last.model)) and host.names == ["base", folder.name]
+
+
+def test_what_a_run_has_trained_is_evaluated_through_a_server_beside_a_run_that_trains_on_it(
+    small_tiny: Path, tmp_path: Path
+) -> None:
+    run = train(method="filtered-bc", model=str(small_tiny), settings=SMALL, out=tmp_path / "run", say=lambda _: None)
+    host, (there, here) = of(small_tiny), ([], [])  # type: ignore[var-annotated]
+    with hosting(host) as url:
+        Served(Server(url), Student.of(str(small_tiny), run / "checkpoints" / "01"), run).publish()
+        training = list(host.names)
+        evaluate(agent_name=str(run), split="valid", episodes=3, keep=there.extend, server=url)
+        assert [n for n in host.names if n in training] == training and len(host.names) == len(training) + 1
+        for name in ("searcher", str(small_tiny)):
+            with pytest.raises(ValueError, match=f"--server {url}: agent '{name}' is no run's directory"):
+                evaluate(agent_name=name, server=url)
+    evaluate(agent_name=str(run), split="valid", episodes=3, keep=here.extend)
+    assert_same(there, here)
+    assert (run / "served-eval").is_dir()
 
 
 ONE_ROUND = {
