@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Mode = Literal["choose", "generate"]
 _Reply = tuple[tuple[int, ...], float, int, tuple[Candidate, ...]]
+LONGEST = 96
+"""Tokens of a free reply at most, where nothing else is said; one of so many was cut."""
 _ACTION = re.compile(r"ACTION:\s*(.+)", re.IGNORECASE)
 _REASON = re.compile(r"(?:REASON|THOUGHT):\s*(.*?)\s*(?:ACTION:|$)", re.IGNORECASE | re.DOTALL)
 
@@ -94,7 +96,7 @@ class Policy:
         name: str,
         mode: Mode = "choose",
         temperature: float = 0.0,
-        max_new_tokens: int = 96,
+        max_new_tokens: int = LONGEST,
     ) -> None:
         if temperature < 0:
             raise ValueError(f"temperature={temperature}: needs 0 (greedy) or more")

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .policy import Mode, Policy, _Reply, _Row, _Tree
+from .policy import LONGEST, Mode, Policy, _Reply, _Row, _Tree
 from .render import Renderer
 
 IDS, PROMPTS, TOGETHER = 128, 256, 256  # a request's ids to score (vLLM's most) and prompts; requests at once
@@ -132,7 +132,7 @@ class ServedPolicy(Policy):
         name: str,
         mode: Mode = "choose",
         temperature: float = 0.0,
-        max_new_tokens: int = 96,
+        max_new_tokens: int = LONGEST,
     ) -> None:
         super().__init__(None, renderer, name=name, mode=mode, temperature=temperature, max_new_tokens=max_new_tokens)
         self.server, self.publish = server, publish

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..agents.policy import common
+from ..agents.policy import LONGEST, common
 from ..agents.render import Renderer
 from ..agents.teachers import Correction, turns
 from ..agents.team import hearing
@@ -56,16 +56,16 @@ def examples(
 
     for prompt, after, step, right in zip(prompts, [*prompts[1:], []], trajectory.steps, corrections, strict=True):
         said = _said(step, renderer)
-        learn = _learn(step, right, said, renderer, mode)
+        learn, ended = _learn(step, right, said, renderer, mode)
         if prompt[: len(trunk)] != trunk or _over(run, len(prompt) - len(trunk) + len(learn or ()), max_tokens):
             flush()
         new, stays, same = prompt[len(trunk) :], [*prompt, *said], common(prompt, after)
         if after[: len(stays)] != stays and same > max(len(trunk), len(prompt) // 2):
             own = same - len(trunk)  # the next view goes on from here; what it does not read hangs beside the trunk
-            run.append(Reply(tuple(new[:own]), (), learn, right.weight, aside=tuple(new[own:])))
+            run.append(Reply(tuple(new[:own]), (), learn, right.weight, ended, aside=tuple(new[own:])))
             trunk += new[:own]
         else:
-            run.append(Reply(tuple(new), said, learn, right.weight))
+            run.append(Reply(tuple(new), said, learn, right.weight, ended))
             trunk[:] = stays
     flush()
     return out
@@ -84,12 +84,16 @@ def _said(step: Step | Part, renderer: Renderer) -> tuple[int, ...]:
 
 def _learn(
     step: Step | Part, right: Correction, said: tuple[int, ...], renderer: Renderer, mode: str
-) -> tuple[int, ...] | None:
-    """Return the ids to be learned at a step: those that were said, where they are right; None for nothing."""
+) -> tuple[tuple[int, ...] | None, bool]:
+    """Return the ids to be learned at a step, those that were said where they are right, and whether a stop follows.
+
+    None for nothing. No stop follows a free reply that was cut at the policy's longest.
+    """
     if right.action is None or not right.weight:
-        return None
-    same = right.action == step.action and (mode == "choose" or right.reason == step.thought)
-    return said if same else tuple(renderer.reply(reply_text(right.action, right.reason, mode)))
+        return None, True
+    if right.action == step.action and (mode == "choose" or right.reason == step.thought):
+        return said, mode == "choose" or len(step.token_ids) < LONGEST
+    return tuple(renderer.reply(reply_text(right.action, right.reason, mode))), True
 
 
 def _team_examples(
@@ -105,9 +109,11 @@ def _team_examples(
         for t, turn in enumerate(turns(trajectory.seat(who), make_memory())):
             part, right = trajectory.steps[t].parts[i], corrections[t * len(team) + i]
             prompt, said = tuple(renderer.prompt(hearing(turn, part.heard))), _said(part, renderer)
-            learn = _learn(part, right, said, renderer, mode)
+            learn, ended = _learn(part, right, said, renderer, mode)
             if learn is not None:
-                out.append(build([Reply(prompt, said, learn, right.weight)], renderer.stop, max_tokens=max_tokens))
+                out.append(
+                    build([Reply(prompt, said, learn, right.weight, ended)], renderer.stop, max_tokens=max_tokens)
+                )
     return out
 
 

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import torch
 from agentgym.agents.models import load
+from agentgym.agents.policy import LONGEST
 from agentgym.agents.scripted import NoisyAgent
 from agentgym.agents.teachers import Correction, turns
 from agentgym.envs import make
 from agentgym.memory import memory_maker
 from agentgym.training import update
-from agentgym.training.examples import examples
+from agentgym.training.examples import examples, own_actions
 from agentgym.training.losses import token_logps, weighted_nll
 from agentgym.training.rollout import rollout
 from agentgym.training.sequences import IGNORE, Example, Reply, build, collate
@@ -179,3 +180,21 @@ def test_an_episode_in_one_sequence_teaches_what_a_sequence_a_step_would(small_t
         some, one = _taught(student.model.eval(), whole), _taught(student.model, alone)
         assert [x[0] for x in some] == [x[0] for x in one]
         assert np.array([x[1:] for x in some]) == pytest.approx(np.array([x[1:] for x in one]), abs=2e-4)
+
+
+def test_a_free_reply_that_was_cut_is_learned_without_a_stop(small_tiny: Path) -> None:
+    student = Student.of(str(small_tiny), mode="generate")
+    tasks = make("alfworld").tasks("train")[:3]
+    played = rollout(
+        partial(make, "alfworld", max_steps=2), student.policy(1.0), memory_maker("full"), tasks, env_id="alfworld"
+    )
+    ended = replace(played[0].steps[-1], token_ids=played[0].steps[-1].token_ids[:20])
+    played[0] = replace(played[0], steps=(*played[0].steps[:-1], ended))
+    said = [len(s.token_ids) for t in played for s in t.steps]
+    assert max(said) == LONGEST > min(said)
+    rows = [
+        e for t in played for e in examples(t, own_actions(t), memory_maker("full"), student.renderer, mode="generate")
+    ]
+    taught = [i for e in rows for i in e.targets if i != IGNORE]
+    assert taught.count(student.renderer.stop) == sum(n < LONGEST for n in said)
+    assert len(taught) == sum(min(n + 1, LONGEST) for n in said)
