@@ -106,6 +106,11 @@ class ReadS(_Refine):
     name: str = "read-s"
     central: bool = False
 
+    @property
+    def asks(self) -> int:
+        """How often an agent is asked at a step, at most."""
+        return (self.tries + 1) * (self.replans + 1)
+
     def talk(self, turn: TeamTurn) -> Talk:
         """Refine everybody's action in turn, until their plan can be executed."""
         fault = ""

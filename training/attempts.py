@@ -16,7 +16,7 @@ from ..envs.reasoning.metrics import Bools, edited, voted
 from ..envs.reasoning.turns import Attempts
 from ..memory.core import Turn
 from ..memory.trajectory import Trajectory
-from .evaluate import mean_ci, proportion
+from .evaluate import mean_ci, paired, proportion
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -102,7 +102,7 @@ def summary(hits: Bools, given: Sequence[Sequence[str]]) -> dict[str, Any]:
     first, last, vote = hits[:, 0], hits[:, -1], voted(given, hits)
 
     def difference(a: Bools, b: Bools) -> dict[str, Any]:
-        return mean_ci([float(x) - float(y) for x, y in zip(a, b, strict=True)])
+        return paired(a.tolist(), b.tolist())
 
     return {
         "attempts": t,

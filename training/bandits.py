@@ -24,29 +24,25 @@ def explored(env: BanditEnv | ContextualBanditEnv, played: Sequence[Trajectory])
     in their second half. growth: the mean regret's linear part β, with the fit's rmse; None where episodes are of
     different lengths, or of fewer than four choices.
     """
-    lost = [_regrets(env, t) for t in played]
+    lost, even = zip(*(_replayed(env, t) for t in played), strict=True)
     curve = np.mean(lost, axis=0).cumsum() if len({len(row) for row in lost}) == 1 and len(lost[0]) > 3 else None
     return {
         "n": len(played),
         "regret": mean_ci([sum(row) for row in lost]),
         "opt_frac": mean_ci([sum(x == 0 for x in row) / len(row) for row in lost]),
-        "min_frac": mean_ci([_evenness(t) for t in played]),
+        "min_frac": mean_ci(even),
         "suffix_failure": proportion([all(x > 0 for x in row[len(row) // 2 :]) for row in lost]),
         "growth": None if curve is None else {k: v for k, v in asdict(growth(curve)).items() if k in ("beta", "rmse")},
     }
 
 
-def _regrets(env: BanditEnv | ContextualBanditEnv, trajectory: Trajectory) -> list[float]:
+def _replayed(env: BanditEnv | ContextualBanditEnv, trajectory: Trajectory) -> tuple[list[float], float]:
+    """Return what every choice of an episode gave away, and how evenly it chose; an unreadable choice is the world's."""
     env.reset(seed=trajectory.seed, options={"task": trajectory.task})
     for action in trajectory.actions:
         env.step(action)
-    return env.regrets()
-
-
-def _evenness(trajectory: Trajectory) -> float:
-    arms = [a.lower() for a in trajectory.steps[0].admissible or ()]
-    said = [a.strip().lower() for a in trajectory.actions]
-    return len(arms) * min(said.count(a) for a in arms) / len(said)
+    pulls = env.pulls()
+    return env.regrets(), len(pulls) * min(pulls) / sum(pulls)
 
 
 def pooled(name: str, cells: Sequence[dict[str, Any]], steps: float) -> dict[str, Any]:

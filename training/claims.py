@@ -26,7 +26,8 @@ class Arm:
 class Effect:
     """What must come out: a column of an arm lies above that of another arm, or above 0 where `over` is None.
 
-    over: (arm, column). least: the smallest difference that counts. apart: whether the 95 % intervals must not meet.
+    over: (arm, column). least: the smallest difference that counts. apart: whether the 95 % intervals must not meet, and
+    every seed's own difference must have that sign.
     """
 
     arm: str
@@ -80,7 +81,11 @@ LEAP = Paper(
         "LEAP, raw oracle labels": Arm("leap", {"privilege": "1.0"}),
         "LEAP, DPO": Arm("leap", {"update_by": "dpo"}),
     },
-    effects=(Effect("LEAP", "success", ("BC", "success"), 0.20),),
+    effects=(
+        Effect("LEAP", "success", ("BC", "success"), 0.20),
+        Effect("LEAP", "success", ("DAgger, searching expert", "success")),
+        Effect("LEAP", "success", ("LEAP, raw oracle labels", "success")),
+    ),
 )
 
 DIGIQ = Paper(
@@ -101,6 +106,7 @@ DIGIQ = Paper(
     effects=(
         Effect("Digi-Q", "success", ("behaviour policy", "success"), 0.25),
         Effect("Digi-Q", "success", ("filtered BC", "success"), apart=False),
+        Effect("Digi-Q", "success", ("Digi-Q, random features", "success")),
         Effect("Digi-Q", "success", ("Digi-Q, N = 1", "success")),
     ),
     env="device",
@@ -236,12 +242,20 @@ HIR = Paper(
         "the best baseline)"
     ),
     main="HIR",
-    arms={"SFT": Arm(round=0), "without relabelling": Arm("hir", {"relabel": "no"}), "HIR": Arm("hir")},
+    arms={
+        "SFT": Arm(round=0),
+        "without relabelling": Arm("hir", {"relabel": "no"}),
+        # relabelled failures are more data, so as many epochs are more steps: these are at least as many
+        "without relabelling, later=12": Arm("hir", {"relabel": "no", "later": "12"}, quick={"later": "4"}),
+        "HIR": Arm("hir"),
+    },
     effects=(
         Effect("HIR", "success", ("SFT", "success")),
         Effect("HIR", "success", ("without relabelling", "success")),
+        Effect("HIR", "success", ("without relabelling, later=12", "success")),
     ),
-    settings={"eval.valid": "0"},
+    settings={"eval.valid": "0", "hir.iterations": "2"},
+    quick={"hir.iterations": "1"},
 )
 
 PAPERS = {"leap": LEAP, "digiq": DIGIQ, "rise": RISE, "score": SCORE, "oreo": OREO, "gigpo": GIGPO, "hir": HIR}

@@ -190,7 +190,7 @@ def diagnose(critic: Critic, data: Transitions, oracle: Sequence[str] | None = N
         right = []
         for k, (state, best) in enumerate(zip(data.states, oracle, strict=True)):
             near = [a for a in (others[(k * 7 + n) % len(others)] for n in range(pool)) if a != best]
-            right.append(int(np.argmax(critic.rank(state, [best, *near]))) == 0)
+            right.append(int(np.argmax(critic.rank(state, [*near, best]))) == len(near))  # of equals not the oracle's
         top = float(np.mean(right))
     return {
         "q_return": correlation(q, data.g.numpy()),

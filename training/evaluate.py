@@ -52,6 +52,21 @@ def proportion(flags: Sequence[bool]) -> dict[str, Any]:
     return {"mean": sum(flags) / len(flags), "ci95": list(wilson(sum(flags), len(flags)))}
 
 
+def paired(after: Sequence[bool], before: Sequence[bool], z: float = Z95) -> dict[str, Any]:
+    """Return the difference of two shares of the same n items with its 95 % interval.
+
+    The normal interval of the differences, and where no two items differ, which leaves that one no width, z/(n + 2): that
+    of half an item added to each of the four cells (A. Agresti and Y. Min, Statistics in Medicine 24 (2005)).
+
+    >>> [round(x, 3) for x in paired([True, False], [True, False])["ci95"]]
+    [-0.49, 0.49]
+    """
+    if list(after) == list(before):
+        half = z / (len(after) + 2)
+        return {"mean": 0.0, "ci95": [-half, half]}
+    return mean_ci([float(a) - float(b) for a, b in zip(after, before, strict=True)], z)
+
+
 def pooled_share(shares: Sequence[dict[str, Any]], n: Sequence[int]) -> dict[str, Any]:
     """Return the share of runs of n episodes each, taken together, with its Wilson interval.
 

@@ -16,6 +16,7 @@ from .bandits import NUMBERS
 from .claims import OWN, PAPERS, Arm, Effect, Paper
 from .evaluate import pooled_mean, pooled_share
 from .methods import METHODS
+from .methods.core import idle
 from .report import intervals
 from .run import RunDir, save_json, save_text
 from .train import configure, once
@@ -122,13 +123,16 @@ def _run(
 
 
 def settings(paper: Paper, arm: Arm, quick: bool) -> dict[str, str]:
-    """Return the settings of an arm's run, without those of other methods."""
+    """Return the settings of an arm's run, without those of other methods and those that its own leave unread."""
     named = {
         **paper.settings,
         **(paper.quick if quick else {}),
         **{f"{arm.method}.{k}": v for k, v in {**arm.settings, **(arm.quick if quick else {})}.items()},
     }
-    return {k: v for k, v in named.items() if (head := k.partition(".")[0]) == arm.method or head not in METHODS}
+    own = {k.partition(".")[2]: v for k, v in named.items() if k.partition(".")[0] == arm.method}
+    unread = idle(METHODS[str(arm.method)], own)
+    rest = {k: v for k, v in named.items() if k.partition(".")[0] not in METHODS}
+    return rest | {f"{arm.method}.{k}": v for k, v in own.items() if k not in unread}
 
 
 def _row(label: str, arm: Arm, columns: Sequence[str], runs: Sequence[Path]) -> dict[str, Any]:
@@ -141,15 +145,15 @@ def _row(label: str, arm: Arm, columns: Sequence[str], runs: Sequence[Path]) -> 
 
     def together(column: str) -> dict[str, Any]:
         pooled = pooled_mean if column in DIFFERENCES else pooled_share
-        return pooled([_cell(f, column) for f in finals], n)
+        cells = [_cell(f, column) for f in finals]
+        return {**pooled(cells, n), "by_seed": [c["mean"] for c in cells]}
 
     steps = pooled_mean([f["steps"] for f in finals], n)
     row: dict[str, Any] = {
         "name": label, "n": sum(n), "seeds": len(runs), **together(front),
-        "by_seed": [_cell(f, front)["mean"] for f in finals],
         "steps": steps["mean"], "steps_ci95": steps["ci95"],
         "by_iteration": [[_cell(k["eval"]["test"], front)["mean"] for k in rounds] for rounds in shown],
-        "seconds": [d["seconds"] for d in done],
+        "seconds": [round(sum(k["seconds"]["all"] for k in rounds), 1) for rounds in shown],
     }  # fmt: skip
     return row | ({"also": {c: together(c) for c in others}} if others else {})
 
@@ -160,15 +164,21 @@ def _cell(evaluation: dict[str, Any], column: str) -> dict[str, Any]:
 
 
 def _effect(effect: Effect, rows: Sequence[dict[str, Any]], front: str) -> dict[str, Any]:
-    """Return by how much an effect appears, and whether it holds."""
+    """Return by how much an effect appears, and whether it holds: over all seeds' episodes, and with every seed's own sign.
+
+    An interval counts episodes, not trainings; that every seed agrees is asked so that one seed's luck is not an effect.
+    """
 
     def cell(arm: str, column: str) -> dict[str, Any]:
         row: dict[str, Any] = next(r for r in rows if r["name"] == arm)
         return row if column == front else row["also"][column]
 
     high = cell(effect.arm, effect.column)
-    nothing: dict[str, Any] = {"mean": 0.0, "ci95": [0.0, 0.0]}
+    nothing: dict[str, Any] = {"mean": 0.0, "ci95": [0.0, 0.0], "by_seed": [0.0] * len(high["by_seed"])}
     low = cell(*effect.over) if effect.over is not None else nothing
     gain = high["mean"] - low["mean"]
-    apart = not effect.apart or high["ci95"][0] > low["ci95"][1]
-    return {"effect": str(effect), "gain": gain, "holds": bool(gain >= effect.least and apart)}
+    by_seed = [a - b for a, b in zip(high["by_seed"], low["by_seed"], strict=True)]
+    apart = not effect.apart or (high["ci95"][0] > low["ci95"][1] and min(by_seed) > 0)
+    return {
+        "effect": str(effect), "gain": gain, "by_seed": by_seed, "holds": bool(gain >= effect.least and apart),
+    }  # fmt: skip

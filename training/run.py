@@ -73,19 +73,23 @@ class RunDir:
         """Return trajectories that must be there.
 
         Raises:
-            FileNotFoundError: they are not; training without them would be another run.
+            FileNotFoundError: they are not; training without them would be another run. ValueError: some are damaged.
         """
         file = self.part("trajectories", f"{name}.jsonl.zst")
         if not file.is_file():
             raise FileNotFoundError(f"{file}: the episodes of an earlier round are gone; begin a new run")
-        return read(file)[0]
+        return _whole(file)
 
     def trajectories(self, name: str, make: Callable[[], Iterable[Trajectory]]) -> list[Trajectory]:
-        """Return stored trajectories, or make and store them."""
+        """Return stored trajectories, or make and store them.
+
+        Raises:
+            ValueError: stored ones are damaged.
+        """
         file = self.part("trajectories", f"{name}.jsonl.zst")
         if not file.is_file():
             write(file, make())
-        return read(file)[0]
+        return _whole(file)
 
     def checkpoint(self, k: int, save: Callable[[Path], None]) -> Path:
         """Return iteration k's checkpoint folder, made whole by `save` if it is not there."""
@@ -149,6 +153,16 @@ class RunDir:
                 f"{self.path}: no checkpoint yet; resume it with `agentgym train --resume {self.path}`"
             )
         return found[-1]
+
+
+def _whole(file: Path) -> list[Trajectory]:
+    rows, lost = read(file)
+    if lost:
+        raise ValueError(
+            f"{file}: {lost} bytes are damaged, {len(rows)} episodes are left; training on these would be another run: "
+            "begin a new one, or bring the file back"
+        )
+    return rows
 
 
 def _row(line: str) -> dict[str, Any] | None:

@@ -179,6 +179,8 @@ class Student:
             shorter = "take a shorter --memory, as window:4" if pairs == 1 else f"set run.pass_tokens={pairs * longest}"
             with memory_for(f"DPO reads {pairs} pairs of up to {longest} tokens at once", shorter):
                 done = trainer.train()
+        if self.adapted and "ref" in self.model.peft_config:  # TRL's reference; the next round brings its own
+            self.model.delete_adapter("ref")
         self.model.eval()
         if not math.isfinite(done.training_loss):
             raise FloatingPointError(

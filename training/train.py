@@ -23,7 +23,7 @@ from .crew import Crew, crew
 from .examples import keep
 from .lab import Lab
 from .methods import METHODS
-from .methods.core import Method, Particular
+from .methods.core import Method, Particular, idle
 from .needs import offers, require
 from .processes import lead
 from .report import write_report
@@ -66,7 +66,13 @@ def configure(
         raise ValueError(
             "eval.valid=0 and eval.test=0: nothing is left to judge the rounds by; give one of them episodes"
         )
-    made = cls(**_part(values, method))
+    rates = {f.name for f in fields(cls) if f.name.startswith("lr") or f.name.endswith("_lr")}
+    own = _part(values, method)
+    at_least(0, f"{method}.", **{k: v for k, v in own.items() if k in rates and v is not None})
+    made = cls(**own)
+    for name, beside in idle(cls, own).items():
+        if f"{method}.{name}" in settings:
+            raise ValueError(f"{method}.{name}={own[name]}: nothing reads it with {method}.{beside}; leave it out")
     makes: dict[str, Callable[..., Any]] = {"no": make_single, "too": make, "only": make_team}
     world = makes[getattr(cls, "team", "no")](env, **_part(values, "env"))
     if isinstance(made, Particular):

@@ -191,6 +191,10 @@ class ContextualBanditEnv(TextEnv):
             raise RuntimeError("no bandit is running: call reset() first")
         return self._users
 
+    def pulls(self) -> list[int]:
+        """Return how often each film was chosen so far."""
+        return [self._chosen.count(a) for a in range(len(self._now().scenario.names))]
+
     def regrets(self) -> list[float]:
         """Return what each choice so far gave away in expectation, 0 for a user's best film. It tells what is hidden."""
         rows = self._now().means[: len(self._chosen)]

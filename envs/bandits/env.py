@@ -190,6 +190,10 @@ class BanditEnv(TextEnv):
         )
         return Bandits(np.array([e.means]), e.sd), Play(arms, rewards)
 
+    def pulls(self) -> list[int]:
+        """Return how often each arm was chosen so far."""
+        return [self._arms.count(a) for a in range(len(self._now().means))]
+
     def regrets(self) -> list[float]:
         """Return what each choice so far gave away, μ* − μ_a, 0 for the best arm. It tells what is hidden."""
         means = self._now().means

@@ -72,6 +72,12 @@ def test_a_critic_learns_the_exact_values_of_a_corridor(played: list[Trajectory]
     assert (critic.advantage(rooms, ["right"] * LENGTH) > critic.advantage(rooms, ["left"] * LENGTH)).all()
     report = diagnose(critic, data, oracle=["right"] * len(data), pool=2)
     assert report["top1"] == 1.0 and report["q_return"] > 0.4 and sum(report["advantages"]["counts"]) == len(data)
+    with torch.no_grad():
+        for p in critic.q_heads.parameters():
+            p.zero_()
+    assert (
+        diagnose(critic, data, oracle=["right"] * len(data), pool=2)["top1"] == 0.0
+    )  # all alike: nothing is put first
 
 
 def test_monte_carlo_regresses_on_the_return(played: list[Trajectory]) -> None:

@@ -174,6 +174,7 @@ def test_what_makes_the_method_can_be_taken_out(
     ablation: dict[str, str], whole: Path, small_tiny: Path, tmp_path: Path
 ) -> None:
     settings = SMALL | {f"digiq.{k}": v for k, v in ablation.items()}
+    settings.pop("digiq.look_epochs")  # nothing looks
     run = train("device", "digiq", str(small_tiny), out=tmp_path / "run", settings=settings, say=silent)
     rows = settled(run)["iterations"]
     assert "look_right" not in rows[1]["fit"] and rows[0] == settled(whole)["iterations"][0]

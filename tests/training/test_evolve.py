@@ -52,6 +52,22 @@ def test_what_is_told_of_a_bandits_player_is_what_the_engine_counts() -> None:
     assert told["n"] == 6 and 0 < told["growth"]["beta"] < 0.2
 
 
+def test_an_unreadable_choice_counts_as_the_arm_that_the_world_pulled() -> None:
+    env = make("bandit", horizon=40)
+    assert isinstance(env, BanditEnv)
+    tasks = env.tasks("test")[:4]
+    played = play("bandit", {"horizon": 40}, tasks, ReplayAgent(dict.fromkeys(range(4), ["hmm"] * 40)))
+    told = explored(env, played)
+    even = []
+    for t in played:
+        env.reset(seed=t.seed, options={"task": t.task})
+        for action in t.actions:
+            env.step(action)
+        arms = env.so_far()[1].arms[:, 0].tolist()
+        even.append(len(env.pulls()) * min(arms.count(a) for a in range(len(env.pulls()))) / 40)
+    assert told["min_frac"]["mean"] == pytest.approx(sum(even) / 4) and sum(even) > 0
+
+
 def test_who_always_takes_the_best_gives_nothing_away_and_who_never_does_gives_up() -> None:
     env = make("contextual-bandit", horizon=8)
     assert isinstance(env, ContextualBanditEnv)

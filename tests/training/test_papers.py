@@ -6,11 +6,12 @@ import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from agentgym.training.claims import PAPERS, Arm, Effect, Paper
-from agentgym.training.evaluate import pooled_mean, wilson
-from agentgym.training.papers import reproduce, settings
+from agentgym.training.evaluate import paired, pooled_mean, wilson
+from agentgym.training.papers import _effect, reproduce, settings
 from agentgym.training.run import RunDir
 from agentgym.training.train import configure
 
@@ -61,6 +62,25 @@ def test_a_paper_runs_its_arms_once_and_pools_them_over_the_seeds(toy: None, tmp
     assert (tmp_path / "toy.svg").read_text().count("<circle") == 4
     said.clear()
     assert reproduce("toy", [0, 1], tmp_path, say=said.append)["rows"] == row["rows"] and said == []
+
+
+def test_an_effect_of_one_lucky_seed_does_not_hold() -> None:
+    def row(name: str, by_seed: list[float]) -> dict[str, Any]:
+        mean = sum(by_seed) / len(by_seed)
+        return {"name": name, "mean": mean, "ci95": [mean - 0.02, mean + 0.02], "by_seed": by_seed}
+
+    effect = Effect("with", "delta", ("without", "delta"))
+    lucky = _effect(effect, [row("with", [0.7, 0.3]), row("without", [0.0, 0.31])], "delta")
+    assert lucky["by_seed"] == pytest.approx([0.7, -0.01]) and not lucky["holds"]
+    assert _effect(effect, [row("with", [0.7, 0.3]), row("without", [0.0, 0.1])], "delta")["holds"]
+    assert _effect(Effect("with", "delta"), [row("with", [0.7, 0.3])], "delta")["by_seed"] == [0.7, 0.3]
+
+
+def test_answers_that_never_change_leave_the_difference_an_interval() -> None:
+    same = paired([True] * 60 + [False] * 140, [True] * 60 + [False] * 140)
+    assert same["mean"] == 0 and same["ci95"] == pytest.approx([-1.96 / 202, 1.96 / 202], rel=1e-3)
+    one = paired([True] * 61 + [False] * 139, [True] * 60 + [False] * 140)
+    assert one["mean"] == pytest.approx(1 / 200) and one["ci95"][1] - one["mean"] > same["ci95"][1]
 
 
 def test_means_of_runs_pool_as_independent_ones() -> None:

@@ -45,6 +45,7 @@ SMALL = {
     "leap.demonstrations": "12", "leap.episodes": "6", "leap.iterations": "1", "leap.epochs0": "1", "leap.epochs": "1",
     "env.max_steps": "8", "eval.valid": "4", "eval.test": "4",
 }  # fmt: skip
+PREFERS = {k: v for k, v in SMALL.items() if k != "leap.epochs"} | {"leap.update_by": "dpo"}
 
 
 def silent(_: str) -> None:
@@ -154,9 +155,16 @@ def test_every_method_runs_and_dpo_goes_through_trl(
             }
         done = train(method=method, model=str(small_tiny), out=tmp_path / method, settings=settings, say=silent)
         assert result(done)["iterations"][-1]["eval"]["test"]["episodes"] == 4
-    dpo = train(model=str(small_tiny), out=tmp_path / "dpo", settings=SMALL | {"leap.update_by": "dpo"}, say=silent)
+    dpo = train(model=str(small_tiny), out=tmp_path / "dpo", settings=PREFERS, say=silent)
     assert result(dpo)["iterations"][-1]["fit"]["pairs"] > 0
     assert capsys.readouterr().out == ""  # stdout belongs to --json
+
+
+def test_adapters_are_preferred_round_after_round(small_chat: Path, tmp_path: Path) -> None:
+    own = {"leap.iterations": "2", "leap.pairs": "8", "leap.episodes": "4"}
+    done = train(model=str(small_chat), out=tmp_path / "run", settings=PREFERS | own, say=silent)
+    assert [k["fit"]["steps"] for k in result(done)["iterations"][1:]] == [1.0, 1.0]
+    assert [p.name for p in (done / "checkpoints" / "02").iterdir() if p.is_dir()] == []  # TRL's own copy is none of it
 
 
 def test_round_0_of_every_method_is_the_same_and_can_be_taken_over(
@@ -285,6 +293,16 @@ def test_rounds_that_are_gone_are_not_taken_for_empty_ones(whole: Path, tmp_path
         train(resume=run.path, say=silent)
 
 
+def test_rounds_that_are_damaged_are_not_trained_on(whole: Path, tmp_path: Path) -> None:
+    run = RunDir(shutil.copytree(whole, tmp_path / "run"))
+    file = run.part("trajectories", "00-train.jsonl.zst")
+    file.write_bytes(file.read_bytes()[:-7])
+    for part in ("iterations/01.json", "result.json"):
+        (run.path / part).unlink()
+    with pytest.raises(ValueError, match=r"00-train.jsonl.zst: \d+ bytes are damaged, \d+ episodes are left"):
+        train(resume=run.path, say=silent)
+
+
 def test_demonstrations_that_nobody_won_are_an_error_and_fewer_are_told(small_tiny: Path, tmp_path: Path) -> None:
     settings = {"bc.demonstrations": "20", "eval.valid": "0", "eval.test": "2"}
     with pytest.raises(ValueError, match="the oracle won none of 20 train tasks: raise env.max_steps"):
@@ -310,7 +328,17 @@ def test_demonstrations_that_nobody_won_are_an_error_and_fewer_are_told(small_ti
         ("hir", {"temperature": "-1"}, "hir.temperature=-1.0: needs at least 0"),
         ("oreo", {"alpha": "-1"}, "oreo.alpha=-1.0: needs at least 0"),
         ("digiq", {"most": "0"}, "digiq.most=0: needs at least 1"),
-        ("digiq", {"extract": "success", "quantile": "0.5"}, "digiq.quantile=0.5: read with digiq.extract=best only"),
+        (
+            "digiq",
+            {"extract": "success", "quantile": "0.5"},
+            "digiq.quantile=0.5: nothing reads it with digiq.extract=s",
+        ),
+        ("digiq", {"features": "hashed", "layer": "1"}, "digiq.layer=1: nothing reads it with digiq.features=hashed"),
+        ("leap", {"beta": "0.2"}, "leap.beta=0.2: nothing reads it with leap.update_by=sft"),
+        ("leap", {"update_by": "dpo", "mix": "whole"}, "leap.mix=whole: nothing reads it with leap.update_by=dpo"),
+        ("grpo", {"gamma": "0.9"}, "grpo.gamma=0.9: nothing reads it with grpo.step_weight=0.0"),
+        ("bc", {"lr": "-1"}, "bc.lr=-1.0: needs at least 0"),
+        ("leap", {"update_by": "dpo", "dpo_lr": "-1"}, "leap.dpo_lr=-1.0: needs at least 0"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused_at_once(method: str, settings: dict[str, str], fault: str) -> None:

@@ -109,7 +109,7 @@ class Awr:
     def advantage(self, critic: Critic, data: Transitions) -> Tensor:
         """Return A of every step, shape (N,)."""
         with torch.inference_mode():
-            gain: Tensor = data.g - critic.v_heads(data.v).amin(0)
+            gain: Tensor = data.g - critic.v_heads(data.v).mean(0)  # a regression over-estimates nothing
         return gain
 
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:

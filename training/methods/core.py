@@ -19,7 +19,8 @@ class Method(Protocol):
 
     needs: what a world must offer (training/needs.py). It may have `actor(lab, k)`, the agent by which round k is judged,
     which without it is the student; `team`, whether several agents may learn (no, too, only); `either`, pairs of settings
-    of which one is given; and `protocol`, see `Particular`.
+    of which one is given; `idle`, rows of a setting, its value, and the settings that nothing reads beside it; and
+    `protocol`, see `Particular`.
     """
 
     id: ClassVar[str]
@@ -42,6 +43,12 @@ class Method(Protocol):
 
     def update(self, lab: Lab, k: int, data: Sequence[Sequence[Trajectory]]) -> dict[str, float]:
         """Train the student on the labelled episodes of rounds 0..k and return what the training came to."""
+
+
+def idle(method: type[Any], given: Mapping[str, Any]) -> dict[str, str]:
+    """Return which settings of a method nothing reads beside those that are given, and beside which."""
+    rows = [row for row in getattr(method, "idle", ()) if given.get(row[0], getattr(method, row[0])) == row[1]]
+    return {name: f"{switch}={value}" for switch, value, names in rows for name in names}
 
 
 @runtime_checkable

@@ -72,6 +72,12 @@ class DigiQ:
     summary: ClassVar[str] = "learn Q from stored episodes on frozen features, clone the best of N candidates"
     source: ClassVar[str] = "arXiv 2502.15760"
     needs: ClassVar[tuple[str, ...]] = ("oracle", "actions")
+    idle: ClassVar[tuple[tuple[str, Any, tuple[str, ...]], ...]] = (
+        ("features", "hashed", ("layer", "most", "look_epochs")),
+        ("features", "policy", ("look_epochs",)),
+        ("features", "random", ("look_epochs",)),
+        ("extract", "success", ("anchor", "quantile")),
+    )
     demonstrations: int = 300
     p_wrong: float = 0.7
     p_follow: float = 0.7
@@ -114,8 +120,6 @@ class DigiQ:
         share("digiq.", gamma=self.gamma, ema=self.ema, quantile=self.quantile, anchor=self.anchor)
         if self.quantile == 1:
             raise ValueError(f"digiq.quantile={self.quantile}: no action lies above it; give a share below 1")
-        if self.quantile and self.extract == "success":
-            raise ValueError(f"digiq.quantile={self.quantile}: read with digiq.extract=best only; leave it out")
 
     @property
     def rounds(self) -> int:
@@ -333,7 +337,7 @@ def look(features: ModelFeatures, state: str, action: str, answer: tuple[int, fl
 
 
 def answered(backbone: Student, questions: Sequence[Example], batch: int = 16) -> float:
-    """Return the share of questions whose answer is the likelier one, both answers weighing the same in all."""
+    """Return the share of questions whose answer has more than half the chances, yes and no weighing the same in all."""
     right = total = 0.0
     with torch.inference_mode():
         for k in range(0, len(questions), batch):

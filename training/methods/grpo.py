@@ -50,6 +50,7 @@ class Grpo:
     summary: ClassVar[str] = "reinforces episodes that do better than others at the same task"
     source: ClassVar[str] = "arXiv 2402.03300"
     protocol: ClassVar[Mapping[str, Any]] = {}
+    idle: ClassVar[tuple[tuple[str, Any, tuple[str, ...]], ...]] = (("step_weight", 0.0, ("gamma", "anchor")),)
     demonstrations: int = 300
     iterations: int = 3
     updates: int = 10
@@ -130,8 +131,8 @@ class Grpo:
     def credit(self, env: TextEnv, played: Sequence[Trajectory]) -> tuple[list[list[float]], dict[str, float]]:
         """Return the advantage of every step of episodes, `group` of them a task, and what they came to.
 
-        return: mean of the episodes. success: share of them. mixed: share of the tasks whose episodes differ in return, of which alone an
-        episode's advantage speaks. shared: share of the steps with another step in the same state.
+        return: mean of the episodes. success: share of them. mixed: share of the tasks whose episodes differ in return,
+        of which alone an episode's advantage speaks. shared: share of the steps with another step in the same state.
         """
         total = torch.tensor([sum(s.reward for s in t.steps) for t in played]).view(-1, self.group)
         told = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ...agents.chat import load_chat
 from ...agents.teachers import Correction, ModelTeacher, OracleTeacher, SelfTeacher, Teacher, retrace
@@ -55,6 +55,10 @@ class Leap:
     id: ClassVar[str] = "leap"
     summary: ClassVar[str] = "a privileged teacher corrects the student on its own histories"
     source: ClassVar[str] = "arXiv 2410.05434"
+    idle: ClassVar[tuple[tuple[str, Any, tuple[str, ...]], ...]] = (
+        ("update_by", "sft", ("beta", "pairs", "dpo_lr")),
+        ("update_by", "dpo", ("epochs", "mix")),
+    )
     demonstrations: int = 300
     iterations: int = 3
     episodes: int = 300

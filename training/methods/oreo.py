@@ -20,6 +20,7 @@ from ..advantages import returns
 from ..critics import descend
 from ..examples import examples, own_actions
 from ..lab import Lab
+from ..limits import memory_for
 from ..losses import k3, soft_bellman
 from ..sequences import IGNORE, Example, collate
 from ..student import Student
@@ -105,7 +106,10 @@ class Oreo:
         half = torch.tensor([i % HALVES for i, t in enumerate(played) for _ in t.steps])
         v = Heads(refs[0].before.shape[1], self.width, HALVES, torch.Generator().manual_seed(lab.seed))
         self._start(v, torch.cat([r.before for r in refs]), g, half, lab.rng(5, k))
-        return self._solve(lab, v, played, rows, refs, rng)
+        most = max(sum(len(e.ids) for e in some) for some in rows)
+        fix = f"set run.max_tokens={max(len(e.ids) for some in rows for e in some) // 2}, or take a --memory that repeats less"
+        with memory_for(f"OREO reads an episode of up to {most} tokens at once, whatever run.pass_tokens is", fix):
+            return self._solve(lab, v, played, rows, refs, rng)
 
     def _start(self, v: Heads, x: Tensor, g: Tensor, half: Tensor, rng: np.random.Generator) -> None:
         """Fit every head to the returns of the steps that are not of its half."""

@@ -48,6 +48,7 @@ class Rise:
     summary: ClassVar[str] = "learns the best of several replies to its own earlier attempts"
     source: ClassVar[str] = "arXiv 2407.18219"
     protocol: ClassVar[Mapping[str, Any]] = {"turns": 5, "feedback": "blind"}
+    idle: ClassVar[tuple[tuple[str, Any, tuple[str, ...]], ...]] = (("teacher", "oracle", ("candidates",)),)
     demonstrations: int = 600
     twice: bool = False
     iterations: int = 2
