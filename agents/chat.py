@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..envs.registry import importing_from
 from ..memory.core import Turn
 from .core import Decision
 from .policy import parse
@@ -67,8 +68,8 @@ class ChatAgent:
 
     An answer that is not an admissible action is asked for again with the fault named, at most `corrections` times;
     after that it goes to the world as it is, which says what it thinks of it. Questions that fail are asked `attempts`
-    times in all, with pauses that double from `pause_s`; then the run stops with the model's error, and what was
-    answered is kept.
+    times in all, with pauses that double from `pause_s`; then the run stops with a RuntimeError that tells the
+    model's, and what was answered is kept.
 
     chat: a langchain-core chat model. prices: of a million input and output tokens. cache: a file of replies; only for
     models that answer the same question alike, since a hit is not drawn anew. parallel: questions under way at once.
@@ -172,7 +173,11 @@ class ChatAgent:
             if not faults:
                 break
             if attempt == self.attempts:
-                raise faults[0][1]
+                error = faults[0][1]
+                why = " ".join(f"{type(error).__name__}: {error}".split())
+                raise RuntimeError(
+                    f"agent {self.name!r}: its model failed {attempt} times, at last by {why}"
+                ) from error
             new = [i for i, _ in faults]
             time.sleep(self.pause_s * 2 ** (attempt - 1))
         return [str(reply) for reply in held]
@@ -189,6 +194,8 @@ class ChatAgent:
 def load_chat(name: str) -> Any:
     """Return the chat model that `module:object` names; a function or class there is called without arguments.
 
+    A module may lie in the current folder.
+
     Raises:
         LookupError: there is no such module or object, or it is, or gives, no chat model.
     """
@@ -198,11 +205,13 @@ def load_chat(name: str) -> Any:
     if not attribute:
         raise LookupError(f"chat model {name!r}: write it as module:object, where the object is a chat model")
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        with importing_from(Path.cwd()):
+            found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, SyntaxError) as error:
         raise LookupError(f"chat model {name!r}: {error}") from error
     try:
-        chat = found() if callable(found) and not isinstance(found, BaseChatModel) else found
+        with importing_from(Path.cwd()):
+            chat = found() if callable(found) and not isinstance(found, BaseChatModel) else found
     except TypeError as error:
         raise LookupError(f"chat model {name!r}: it is called without arguments; {error}") from error
     if not isinstance(chat, BaseChatModel):

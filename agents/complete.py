@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .forward import reach
 from .models import Loaded
 from .policy import Policy, _Row, common, draw, tree
 from .render import Renderer
 
+BELOW = 512  # tokens of a tree
 TAKEN = {
     "model", "prompt", "max_tokens", "temperature", "seed", "logprobs", "logprob_token_ids", "stop_token_ids",
     "ignore_eos", "return_token_ids", "return_tokens_as_token_ids",
@@ -47,9 +49,12 @@ class _Reader:
 
     @torch.inference_mode()
     def next(self, prompts: Sequence[Sequence[int]]) -> Tensor:
-        """Return the logits after each of n prompts, shape (n, V), float32; what they share is read once."""
+        """Return the logits after each of n prompts, shape (n, V), float32; what they share is read once.
+
+        A tree is made below it of what they do not share, which takes the square of that: much is read prompt by prompt.
+        """
         shared = min(common(prompts[0], p) for p in prompts)
-        if not shared:
+        if len(prompts) > 1 and (not shared or sum(len(p) - shared for p in prompts) > BELOW):
             return torch.cat([self.next([p]) for p in prompts])
         head, rests = list(prompts[0][:shared]), [tuple(p[shared:]) for p in prompts]
         below = tree([(*r, 0) for r in rests], 0)
@@ -128,7 +133,7 @@ class Completions:
             raise KeyError(f"model {name!r}: this server has {', '.join(self.names)}")
         reader, prompts = self._readers[name], self._prompts(asked.get("prompt"))
         most = int(asked.get("max_tokens") or 16)
-        longest = int(reader.model.config.max_position_embeddings)
+        longest = reach(reader.model)
         if any(len(p) >= longest for p in prompts):
             raise ValueError(f"a prompt of {max(map(len, prompts))} tokens: the model reads {longest}")
         choices = [

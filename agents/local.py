@@ -56,7 +56,12 @@ class LocalChat(BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        return {"model": self.loaded.name, "temperature": self.temperature, "seed": self.seed}
+        return {
+            "model": self.loaded.name,
+            "temperature": self.temperature,
+            "seed": self.seed,
+            "max_tokens": self.max_new_tokens,
+        }
 
     def _generate(
         self,

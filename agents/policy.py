@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from ..memory.core import Turn
 from .core import Candidate, Decision
+from .forward import logits as logits_of
+from .forward import reach, states
 from .render import Renderer
 
 if TYPE_CHECKING:
@@ -102,6 +105,7 @@ class Policy:
             raise ValueError(f"temperature={temperature}: needs 0 (greedy) or more")
         self.model, self.renderer, self.name = model, renderer, name
         self.mode, self.temperature, self.max_new_tokens = mode, temperature, max_new_tokens
+        self._reach = None if model is None else reach(model)
         self._seed = 0
         self._rows: dict[int, _Row] = {}
         self._free: list[int] = []
@@ -158,6 +162,13 @@ class Policy:
     def act(self, turns: Sequence[Turn]) -> list[Decision]:
         """Return one decision a turn; what a row has read before is not read again."""
         prompts = [self.renderer.prompt(t) for t in turns]
+        if self._reach is not None and (most := max(map(len, prompts), default=0)) > self._reach:
+            warnings.warn(
+                f"{self.name} reads {most} tokens and was made for {self._reach}: what it says from there on is a guess; "
+                "take a shorter --memory, as window:4",
+                stacklevel=2,
+            )
+            self._reach = None  # said once
         rows = [self._row(t.episode) for t in turns]
         news: list[list[int]] = []
         for row, prompt in zip(rows, prompts, strict=True):
@@ -226,11 +237,9 @@ class Policy:
                 ids[k, n : n + m[i]] = torch.tensor(t.ids)
                 positions[k, n : n + m[i]] = torch.tensor(t.depth, device=device) + (first - 1)
                 mask[k, 0, n : n + m[i], first : first + m[i]] = t.seen.to(device)
-        hidden = self.model.get_decoder()(
-            input_ids=ids.to(device), position_ids=positions, attention_mask=mask, past_key_values=self._cache
-        ).last_hidden_state
+        hidden = states(self.model, ids.to(device), positions, mask, past_key_values=self._cache).last_hidden_state
         wanted = [hidden[k, len(news[i]) - 1 : len(news[i]) + m[i]] for k, i in enumerate(order)]
-        logits = self.model.get_output_embeddings()(torch.cat(wanted)).float().cpu()
+        logits = logits_of(self.model, torch.cat(wanted)).float().cpu()
         for row, new in zip(rows, news, strict=True):
             row.ids.extend(new)
         out = dict(zip(order, torch.split(logits, [1 + m[i] for i in order]), strict=True))

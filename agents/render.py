@@ -73,8 +73,22 @@ class MarkedRenderer(_Encoding):
         return str(self.tokenizer.decode(ids)).removeprefix(" ")
 
 
+def _takes_system(tokenizer: Any) -> bool:
+    """Whether a chat template has a system role; some, as Gemma 2's, refuse it."""
+    from jinja2 import TemplateError
+
+    said = [{"role": "system", "content": "@@"}, {"role": "user", "content": "?"}]
+    try:
+        return "@@" in tokenizer.apply_chat_template(said, tokenize=False)
+    except TemplateError:
+        return False
+
+
 class ChatRenderer(_Encoding):
-    """The model's own chat template, with a system text that states the task of the agent."""
+    """The model's own chat template, with a system text that states the task of the agent.
+
+    Where the template has no system role, the text stands before the first of what the world says.
+    """
 
     def __init__(self, tokenizer: Any, system: str | None = None, list_actions: bool = False) -> None:
         super().__init__(tokenizer)
@@ -85,14 +99,17 @@ class ChatRenderer(_Encoding):
             [{"role": "user", "content": "?"}, {"role": "assistant", "content": "@@"}], tokenize=False
         )
         self._after = probe.split("@@", 1)[1]
+        self._has_system = _takes_system(tokenizer)
         ids = tokenizer.encode(self._after, add_special_tokens=False)
         self.stop = ids[0] if ids else tokenizer.eos_token_id
 
     def prompt(self, turn: Turn) -> list[int]:
         """Return the templated conversation with an open assistant turn."""
         messages = list(turn.messages)
-        if self.system:
+        if self.system and self._has_system:
             messages.insert(0, {"role": "system", "content": self.system})
+        elif self.system:
+            messages[0] = {**messages[0], "content": f"{self.system}\n\n{messages[0]['content']}"}
         if self.list_actions and turn.admissible is not None:
             last = messages[-1]
             listed = last["content"] + "\nPossible actions: " + "; ".join(turn.admissible)

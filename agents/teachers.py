@@ -172,7 +172,7 @@ class ModelTeacher:
         )
         messages = [("system", self.RULES), ("human", ask)]
         for _ in range(1 + self.retries):
-            reply = str(self.chat.invoke(messages).content)
+            reply = str(self.chat.invoke(messages).text)
             reason, action = parse(reply)
             leaked = leaks(reason or "", history, state)
             if (not admissible or action in admissible) and not leaked:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import shutil
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,8 +71,14 @@ def load(folder: Path) -> tuple[Qwen3ForCausalLM, PreTrainedTokenizerFast]:
 
 
 def save(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write weights in bfloat16 as safetensors, with the tokenizer beside them."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write weights in bfloat16 as safetensors, with the tokenizer beside them; each file is the old one or the new one."""
+    draft = folder.with_name(folder.name + ".part")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
     half = copy.deepcopy(model).to(torch.bfloat16)
-    half.save_pretrained(folder, safe_serialization=True)
-    tokenizer.save_pretrained(folder)
+    half.save_pretrained(draft, safe_serialization=True)
+    tokenizer.save_pretrained(draft)
+    folder.mkdir(exist_ok=True)
+    for file in draft.iterdir():
+        os.replace(file, folder / file.name)
+    draft.rmdir()

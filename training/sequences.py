@@ -21,7 +21,8 @@ class Example:
     """One sequence of n tokens.
 
     ids, positions: what is read, and where in its own line of the tree it stands. branch: 0 for the trunk, else the
-    branch's number. targets: the id to predict after each token, IGNORE where none. weights: of each target.
+    branch's number. targets: the id to predict after each token, IGNORE where none. weights: of each target. cut: how many
+    lessons were left out, as they lie behind its longest.
     """
 
     ids: tuple[int, ...]
@@ -29,6 +30,7 @@ class Example:
     branch: tuple[int, ...]
     targets: tuple[int, ...]
     weights: tuple[float, ...]
+    cut: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def build(steps: Sequence[Reply], stop: int, *, max_tokens: int = 4096) -> Examp
     branch: list[int] = []
     targets: list[int] = []
     weights: list[float] = []
-    at = 0
+    at = cut = 0
 
     def put(tokens: Sequence[int], where: int, which: int) -> None:
         ids.extend(tokens)
@@ -80,6 +82,7 @@ def build(steps: Sequence[Reply], stop: int, *, max_tokens: int = 4096) -> Examp
         if len(ids) + need > max_tokens:
             if number == 1:
                 raise ValueError(f"the first step has {need} tokens, more than max_tokens={max_tokens}: raise it")
+            cut = sum(s.learn is not None for s in steps[number - 1 :])
             break
         put(step.context, at, 0)
         at += len(step.context)
@@ -95,7 +98,7 @@ def build(steps: Sequence[Reply], stop: int, *, max_tokens: int = 4096) -> Examp
             targets[mark], weights[mark] = learn[0], step.weight
             for k, token in enumerate(learn[1:]):
                 targets[said + k], weights[said + k] = token, step.weight
-    return Example(tuple(ids), tuple(pos), tuple(branch), tuple(targets), tuple(weights))
+    return Example(tuple(ids), tuple(pos), tuple(branch), tuple(targets), tuple(weights), cut)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ..agents.forward import reach
 from ..agents.models import Loaded, instructions, load
 from ..agents.policy import Mode, Policy
 from ..agents.render import ChatRenderer, Renderer
@@ -65,7 +66,7 @@ class Student:
         self.model = loaded.model
         self.count = partial(count_ids, self.renderer)
         self.adapted = loaded.large
-        self.max_tokens = min(int(self.model.config.max_position_embeddings), 4096)
+        self.max_tokens = min(reach(self.model), 4096)
         self.pass_tokens: int | None = None
         self.step_tokens: int | None = None
         self.on_step: Callable[[dict[str, float]], None] | None = None

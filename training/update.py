@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..agents.forward import logits, states
 from ..envs.errors import at_least, positive
 from . import processes
 from .limits import memory_for
@@ -63,10 +64,8 @@ def logps(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
 
 def hidden(model: Any, batch: Batch) -> Tensor:
     """Return the last hidden layer of a batch, shape (B, T, d)."""
-    states: Tensor = model.get_decoder()(
-        input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask, use_cache=False
-    ).last_hidden_state
-    return states
+    found: Tensor = states(model, batch.ids, batch.positions, batch.mask, use_cache=False).last_hidden_state
+    return found
 
 
 def spoken(model: Any, batch: Batch, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,8 +73,8 @@ def spoken(model: Any, batch: Batch, hidden: Tensor) -> tuple[Tensor, Tensor]:
     where = batch.targets != IGNORE
     chosen = hidden[where]
     spare = -len(chosen) % 256  # few shapes, as in collate
-    logits = model.get_output_embeddings()(torch.nn.functional.pad(chosen, (0, 0, 0, spare)))[: len(chosen)]
-    return token_logps(logits, batch.targets[where]), batch.weights[where]
+    said = logits(model, torch.nn.functional.pad(chosen, (0, 0, 0, spare)))[: len(chosen)]
+    return token_logps(said, batch.targets[where]), batch.weights[where]
 
 
 def muon(model: Any, lr: float) -> list[torch.optim.Optimizer]:

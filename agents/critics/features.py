@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...envs.errors import at_least
 from ...memory.core import Segment, Turn
+from ..forward import states
 
 Half = NDArray[np.float16]
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -154,8 +155,8 @@ class ModelFeatures:
         mask = (torch.ones(longest, longest, dtype=torch.bool).tril() & own)[:, None]
         device = self._loaded.model.device
         with torch.inference_mode():
-            hidden = self._loaded.model.get_decoder()(
-                input_ids=ids.to(device), position_ids=positions.to(device), attention_mask=mask.to(device),
+            hidden = states(
+                self._loaded.model, ids.to(device), positions.to(device), mask.to(device),
                 use_cache=False, output_hidden_states=True,
             ).hidden_states[self._layer]  # fmt: skip
         where = torch.tensor(wanted, device=device)

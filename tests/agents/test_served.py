@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from agentgym.agents.complete import Completions
+from agentgym.agents.complete import Completions, _Reader
 from agentgym.agents.models import load
 from agentgym.agents.policy import Policy, draw, tree
 from agentgym.agents.serve import running, server
@@ -227,3 +227,15 @@ def test_our_server_completes_texts_as_the_protocol_has_it(address: str) -> None
         *(row["logprobs"][k] for k in ("tokens", "token_logprobs", "top_logprobs")), strict=True
     ):
         assert len(top) == 2 and top[word] == logp == max(top.values())
+
+
+def test_long_prompts_that_share_little_are_read_one_by_one_with_the_same_logits(small_tiny: Path) -> None:
+    loaded = load(str(small_tiny))
+    rng = np.random.default_rng(0)
+    prompts = [[5, *rng.integers(4, 60, 300).tolist()] for _ in range(3)]
+    short = [p[:40] for p in prompts]
+    reader = _Reader(loaded.model, loaded.renderer)
+    for some in (prompts, short):
+        with torch.no_grad():
+            alone = torch.cat([loaded.model(torch.tensor([p])).logits[:, -1] for p in some])
+        assert torch.allclose(reader.next(some), alone.float(), atol=1e-3)

@@ -13,7 +13,8 @@ from agentgym.agents.teachers import ModelTeacher, OracleTeacher, SelfTeacher, e
 from agentgym.envs import Privileged, Searcher, make
 from agentgym.memory import Trajectory, memory_maker
 from agentgym.training.rollout import replay, rollout
-from langchain_core.language_models.fake_chat_models import FakeListChatModel
+from langchain_core.language_models.fake_chat_models import FakeListChatModel, FakeMessagesListChatModel
+from langchain_core.messages import AIMessage
 
 
 def wander(agent: Any, tasks: list[str], **kwargs: Any) -> list[Trajectory]:
@@ -125,6 +126,9 @@ def test_a_model_teacher_is_asked_again_until_it_is_admissible_and_silent_on_sec
     assert (right.action, right.reason) == (good, "look first.")
     [none] = ModelTeacher(FakeListChatModel(responses=["ACTION: fly"])).correct(t, state)
     assert none.action is None
+    blocks: list[str | dict[str, Any]] = [{"type": "text", "text": f"REASON: look first.\nACTION: {good}"}]
+    [right] = ModelTeacher(FakeMessagesListChatModel(responses=[AIMessage(blocks)])).correct(t, state)
+    assert right.action == good  # as chat models answer that also think or call tools
 
 
 def test_a_self_teacher_reads_the_privileged_state_and_its_student_does_not(small_tiny: Path) -> None:

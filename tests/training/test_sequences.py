@@ -59,6 +59,7 @@ def test_a_tree_gives_each_branch_the_log_probability_of_its_own_line(small_tiny
 def test_a_step_longer_than_the_limit_is_an_error_and_a_long_episode_is_cut() -> None:
     steps = [Reply((5,) * 10, (6,), (7,))] * 5
     assert len(build(steps, 2, max_tokens=30).ids) == 24
+    assert build(steps, 2, max_tokens=30).cut == 3 and build(steps, 2, max_tokens=70).cut == 0
     with pytest.raises(ValueError, match="max_tokens=8"):
         build(steps, 2, max_tokens=8)
 

@@ -319,6 +319,15 @@ def test_demonstrations_that_nobody_won_are_an_error_and_fewer_are_told(small_ti
     assert any(re.fullmatch(r"  demonstrate: 1\d of the 20 demonstrations that were asked for", line) for line in said)
 
 
+def test_steps_behind_the_longest_sequence_are_told(small_tiny: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    settings = {
+        "bc.demonstrations": "12", "bc.epochs": "1", "run.max_tokens": "200", "eval.valid": "0", "eval.test": "2",
+    }  # fmt: skip
+    train(method="bc", model=str(small_tiny), out=tmp_path / "run", settings=settings, say=said.append)
+    assert any(re.fullmatch(r"  \d+ steps lie behind the 200 tokens of a sequence and are not learned.*", s) for s in said)
+
+
 @pytest.mark.parametrize(
     ("method", "settings", "fault"),
     [

@@ -64,10 +64,16 @@ class Particular(Protocol):
 def dataset(lab: Lab, trajectories: Sequence[Trajectory]) -> list[Example]:
     """Return the training sequences of labelled trajectories."""
     student = lab.student
-    return [
+    out = [
         e
         for t in trajectories
         for e in examples(
             t, kept(t), lab.make_memory, student.renderer, mode=student.mode, max_tokens=student.max_tokens
         )
     ]
+    if cut := sum(e.cut for e in out):
+        lab.say(
+            f"  {cut} steps lie behind the {student.max_tokens} tokens of a sequence and are not learned: "
+            "take a shorter --memory, as window:4"
+        )
+    return out
