@@ -23,7 +23,9 @@ def main() -> None:
     except (LookupError, ValueError, OSError, ImportError, FloatingPointError, RuntimeError) as error:
         if debug:
             raise
-        what = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+        what = str(error)
+        if isinstance(error, KeyError | IndexError):  # of somebody's code: the text alone says nothing
+            what = f"{type(error).__name__}: {what}; --debug shows where"
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             what = f"the disk is full while writing {error.filename or 'a file'}; free some space, then resume"
         typer.echo(f"agentgym: {what}", err=True)

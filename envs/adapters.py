@@ -20,7 +20,7 @@ Others = Callable[[str, str], str]
 
 
 class Peer(Protocol):
-    """What an adapter must know of another library's environment."""
+    """What an adapter must know of another library's environment; it may have a `close`."""
 
     def begin(self, seed: int) -> tuple[str, Mapping[str, Any]]:
         """Start the episode of a seed."""
@@ -83,6 +83,10 @@ class AdaptedEnv(TextEnv):
         self._dice = _Dice()
         self._total, self._cut, self._task = 0.0, False, ""
 
+    def close(self) -> None:
+        """Close the peer."""
+        _close(self._peer)
+
     def tasks(self, split: str) -> list[str]:
         """Return a split's ids, as `test/00003`."""
         return ids.listed(split, self._sizes)
@@ -97,8 +101,8 @@ class AdaptedEnv(TextEnv):
 
     def _act(self, action: str) -> tuple[str, float, bool, Info]:
         with self._dice.rolled():
-            observation, reward, over, self._cut, info = self._peer.act(action)
-        self._total += float(reward)
+            observation, reward, over, cut, info = self._peer.act(action)
+        self._total, self._cut = self._total + float(reward), bool(cut)
         return clean(observation, self._legal), float(reward), over, self._told(over or self._cut, info)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
@@ -110,6 +114,12 @@ class AdaptedEnv(TextEnv):
     def _told(self, ended: bool, info: Mapping[str, Any], invalid: bool | None = None) -> Info:
         success = won(self._success, self._total, info, ended)
         return told(info, self._goal, success, self._total, self._task, invalid)
+
+
+def _close(peer: Any) -> None:
+    """Close what can be closed."""
+    if hasattr(peer, "close"):
+        peer.close()
 
 
 class _Dice:
@@ -160,6 +170,9 @@ class _Gymnasium:
         observation, info = self._env.reset(seed=seed)
         return str(observation), info
 
+    def close(self) -> None:
+        _close(self._env)
+
     def act(self, action: str) -> Beat:
         if not self._env.action_space.contains(action):
             return "That cannot be said here.", 0.0, False, False, {"invalid": True}
@@ -188,6 +201,9 @@ class _Seat:
         self._seen, infos = self._env.reset(seed=seed)
         return str(self._seen[self._agent]), infos.get(self._agent, {})
 
+    def close(self) -> None:
+        _close(self._env)
+
     def act(self, action: str) -> Beat:
         me = self._agent
         if not self._env.action_space(me).contains(action):
@@ -212,6 +228,9 @@ class _Gem:
         observation, info = self._env.reset(seed=seed)
         return _with_suffix(observation, info), {}
 
+    def close(self) -> None:
+        _close(self._env)
+
     def act(self, action: str) -> Beat:
         observation, reward, terminated, truncated, info = self._env.step(action)
         return _with_suffix(observation, info), float(reward), bool(terminated), bool(truncated), {}
@@ -235,11 +254,17 @@ def from_textarena(env: Any, *, players: int = 1, others: Others | None = None, 
 class _TextArena:
     def __init__(self, env: Any, players: int, others: Others | None) -> None:
         self._env, self._players, self._others = env, players, others
+        self._begun = False
 
     def begin(self, seed: int) -> tuple[str, Mapping[str, Any]]:
         self._env.reset(num_players=self._players, seed=seed)
+        self._begun = True
         self._wait()
         return self._read()[1], {}
+
+    def close(self) -> None:
+        if self._begun:  # a game tells its outcome by `close`, and one that never began has none
+            self._env.close()
 
     def act(self, action: str) -> Beat:
         done, _ = self._env.step(action)

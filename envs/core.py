@@ -48,6 +48,12 @@ class Info(TypedDict, total=False):
 _ASKED = frozenset({"goal", "success", "score", "task"})  # what an info must have
 
 
+def shown(info: Info) -> dict[str, Any]:
+    """Return a copy of a world's info, in which actions that came as a list are a tuple."""
+    listed: object = info.get("admissible")
+    return {**info, "admissible": tuple(listed)} if isinstance(listed, list) else dict(info)
+
+
 @dataclass(frozen=True, slots=True)
 class Privileged:
     """What only a teacher may know of the current state.
@@ -149,7 +155,7 @@ class TextEnv(gymnasium.Env[str, str]):
                 f"{type(self).__name__}: its info lacks {', '.join(sorted(missing))}; make it with agentgym.Info(...)"
             )
         self._t, self._open, self._last = 0, True, observation
-        return observation, dict(info)
+        return observation, shown(info)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Apply one action; `truncated` is True when the step limit, not the world, ended the episode.
@@ -162,12 +168,13 @@ class TextEnv(gymnasium.Env[str, str]):
         acted = self._act(action)
         if not isinstance(acted, tuple) or len(acted) != 4:
             raise self._misshapen("_act", acted, "observation, reward, terminated, info")
-        observation, reward, terminated, info = acted
+        observation, reward, over, info = acted
+        terminated = bool(over)  # NumPy's, of a world that computes with it, is no JSON
         self._t += 1
         truncated = not terminated and self._t >= self.max_steps
         self._open = not (terminated or truncated)
         self._last = observation
-        return observation, reward, terminated, truncated, dict(info)
+        return observation, reward, terminated, truncated, shown(info)
 
     def _misshapen(self, method: str, made: object, form: str) -> ValueError:
         """The error of a subclass whose method returns something else than it must."""

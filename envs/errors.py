@@ -32,7 +32,7 @@ def choice(name: str, value: str, legal: Sequence[str]) -> str:
 def at_least(least: float, where: str = "", /, **values: float) -> None:
     """Raise ValueError for the first of some settings that is below what it needs; `where` goes before its name."""
     for name, value in values.items():
-        if value < least:
+        if not value >= least:
             raise ValueError(f"{where}{name}={value}: needs at least {least}")
 
 

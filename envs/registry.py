@@ -6,7 +6,8 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -122,6 +123,17 @@ def spec(id: str) -> Spec:
     raise unknown("env", id, {*_SPECS, *installed})
 
 
+@contextmanager
+def importing_from(folder: Path) -> Iterator[None]:
+    """Let modules of a folder be imported, before all others, as Python does for the script that it runs."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        if str(folder) in sys.path:  # what is imported may have changed the path itself
+            sys.path.remove(str(folder))
+
+
 def _from_file(id: str) -> Spec:
     file, _, name = id.rpartition(":")
     path = Path(file).resolve()
@@ -135,9 +147,12 @@ def _from_file(id: str) -> Spec:
         module = importlib.util.module_from_spec(loader)
         sys.modules[module_name] = module
         try:
-            loader.loader.exec_module(module)
-        except BaseException:
+            with importing_from(path.parent):
+                loader.loader.exec_module(module)
+        except BaseException as error:
             del sys.modules[module_name]  # half of a module is none: what is mended is read anew
+            if isinstance(error, SyntaxError):
+                raise ImportError(f"env {id!r}: {error.filename}, line {error.lineno}: {error.msg}") from error
             raise
     classes = [n for n, v in vars(module).items() if inspect.isclass(v) and _is_world(v)]
     if not classes:
@@ -157,12 +172,21 @@ def _is_world(cls: type) -> bool:
 
 
 def options(id: str) -> dict[str, inspect.Parameter]:
-    """Return the keyword arguments of an environment."""
-    return {
-        n: p
-        for n, p in inspect.signature(spec(id).load().__init__).parameters.items()
-        if n != "self" and p.kind != p.VAR_KEYWORD
-    }
+    """Return the keyword arguments of an environment; what it hands on as **kwargs are those of its base class."""
+    out: dict[str, inspect.Parameter] = {}
+    for cls in spec(id).load().__mro__:
+        if "__init__" not in vars(cls):
+            continue
+        own = inspect.signature(vars(cls)["__init__"]).parameters
+        given = {"self", "agents"} if cls.__name__ == "TeamEnv" else {"self"}  # a team's class names its agents
+        out |= {
+            n: p
+            for n, p in own.items()
+            if n not in given | out.keys() and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        }
+        if not any(p.kind == p.VAR_KEYWORD for p in own.values()):
+            break
+    return out
 
 
 @overload

@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
-from .core import CHARSET, Info, Privileged
+from .core import CHARSET, Info, Privileged, shown
 
 Texts = dict[str, str]
 Infos = dict[str, Info]
@@ -76,7 +76,7 @@ class TeamEnv(ParallelEnv[str, str, str]):  # type: ignore[misc]
             task = ids[int(self._rng.integers(len(ids)))]
         observations, infos = self._begin(task)
         self.agents = list(self.possible_agents)
-        return observations, {a: dict(i) for a, i in infos.items()}
+        return observations, {a: shown(i) for a, i in infos.items()}
 
     def step(
         self, actions: Mapping[str, str]
@@ -92,8 +92,8 @@ class TeamEnv(ParallelEnv[str, str, str]):  # type: ignore[misc]
         if terminated or truncated:
             self.agents = []
         return (
-            observations, rewards, dict.fromkeys(everyone, terminated), dict.fromkeys(everyone, truncated),
-            {a: dict(i) for a, i in infos.items()},
+            observations, rewards, dict.fromkeys(everyone, bool(terminated)), dict.fromkeys(everyone, bool(truncated)),
+            {a: shown(i) for a, i in infos.items()},
         )  # fmt: skip
 
     def privileged(self, agent: str) -> Privileged:

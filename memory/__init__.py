@@ -9,8 +9,8 @@ from typing import Any
 from ..envs.errors import unknown
 from .core import Counter, Memory, Role, Segment, Turn, count_words
 from .diff import DiffMemory
-from .history import FullMemory, Limits, NotesMemory, SummaryMemory, WindowMemory
-from .past import PastMemory, PrecededMemory, episodes
+from .history import LEAST, FullMemory, Limits, NotesMemory, SummaryMemory, WindowMemory
+from .past import PastMemory, PrecededMemory, episodes, room
 from .trajectory import Part, Step, Trajectory
 
 MEMORIES = {
@@ -86,6 +86,12 @@ def _past(spec: str, k: str, options: dict[str, Any], count: Counter, limits: Li
         raise ValueError(f"memory {spec!r}: share={share} needs a share of the budget in (0, 1)")
     if "share" in options and limits.budget is None:
         raise ValueError(f"memory {spec!r}: share is a share of a budget; add budget=N, or leave it out")
+    left = None if limits.budget is None else limits.budget - room(limits.budget, share)
+    if left is not None and left < LEAST:
+        raise ValueError(
+            f"memory {spec!r}: budget={limits.budget} with share={share} leaves {left} tokens for the episode, which needs "
+            f"at least {LEAST}: raise budget, or lower share"
+        )
     inner, by = options.get("inner", "full"), options.get("by", "bm25")
 
     def within(budget: int | None) -> Memory:

@@ -8,6 +8,8 @@ from typing import Any
 
 from .core import Counter, Segment, Turn, count_words, total
 
+LEAST = 16  # tokens of a view
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -24,8 +26,8 @@ class Limits:
     low: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.budget is not None and self.budget < 16:
-            raise ValueError(f"budget={self.budget}: a view needs at least 16 tokens")
+        if self.budget is not None and self.budget < LEAST:
+            raise ValueError(f"budget={self.budget}: a view needs at least {LEAST} tokens")
         if not 0 < self.low <= 1:
             raise ValueError(f"low={self.low}: needs a share in (0, 1]")
 

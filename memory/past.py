@@ -76,7 +76,7 @@ class PastMemory(PrecededMemory):
         self._past, self._index = episodes(source, by)
         self._k = k
         budget = (limits or Limits()).budget
-        self._room = None if budget is None else int(budget * share)
+        self._room = None if budget is None else room(budget, share)
         super().__init__(make_inner, self._recall, count, budget)
 
     def _recall(self, goal: str, info: dict[str, Any]) -> str:
@@ -111,6 +111,11 @@ def episodes(source: Path, by: str = "bm25") -> tuple[tuple[Trajectory, ...], In
     """
     files = sorted(source.rglob("*")) if source.is_dir() else [source]
     return _indexed(source, by, tuple(f.stat().st_mtime_ns for f in files))
+
+
+def room(budget: int, share: float) -> int:
+    """Return the tokens of a budget that the past may take."""
+    return int(budget * share)
 
 
 def transcript(t: Trajectory) -> str:

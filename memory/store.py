@@ -31,12 +31,32 @@ def write(path: Path, trajectories: Iterable[Trajectory]) -> None:
     """Write a whole file atomically: it is the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
-    with draft.open("wb") as handle:
-        for trajectory in trajectories:
-            handle.write(_frame(trajectory))
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(draft, path)
+    try:
+        with draft.open("wb") as handle:
+            for trajectory in trajectories:
+                handle.write(_frame(trajectory))
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(draft, path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def need_writable(path: Path) -> None:
+    """Raise where no file can be written later: what is to be stored there may take hours to make.
+
+    Raises:
+        OSError: the path is a directory, a file stands where its folder would, or this user may not write there.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a directory: give a file, as {path / 'episodes'}{SUFFIX}")
+    above = next(p for p in path.absolute().parents if p.exists())
+    if not above.is_dir():
+        raise NotADirectoryError(f"{path}: {above} is a file, not a folder; give another path")
+    for place in (above, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise PermissionError(f"{path}: {place} may not be written; give another path")
 
 
 def append(path: Path, trajectory: Trajectory) -> None:
@@ -145,7 +165,7 @@ def by_task(
     Raises:
         ValueError: a share is negative, or they do not sum to 1.
     """
-    if any(s < 0 for s in shares.values()) or abs(sum(shares.values()) - 1) > 1e-9:
+    if not all(s >= 0 for s in shares.values()) or not abs(sum(shares.values()) - 1) <= 1e-9:
         raise ValueError(f"shares {dict(shares)}: need numbers that are not negative and sum to 1")
     out: dict[str, list[Trajectory]] = {name: [] for name in shares}
     for t in trajectories:

@@ -135,8 +135,8 @@ def adopt(row: Row, task: str, success: bool | None = None, where: str = "row") 
     its first user message. Success and score are the row's `success`, else its `score` or `reward`, of which 1 is success.
 
     Raises:
-        ValueError: a message of an unknown role or form, no assistant's message, or a row that does not say whether it
-        succeeded while `success` is None.
+        ValueError: a message of an unknown role or form, no assistant's message, a `success` that is no truth value, or a
+        row that does not say whether it succeeded while `success` is None.
     """
     said = list(_messages(row, where))
     world: list[str] = [""]
@@ -191,9 +191,10 @@ def _messages(row: Row, where: str) -> Iterator[tuple[str, str]]:
 
 def _outcome(row: Row, success: bool | None, where: str) -> tuple[bool, float]:
     number = next((row[k] for k in ("score", "reward") if isinstance(row.get(k), int | float)), None)
-    won = row["success"] if isinstance(row.get("success"), bool) else None
-    if won is None:
-        won = success if number is None else number >= 1
+    said = row.get("success")
+    if said is not None and not (isinstance(said, int | float) and said in (0, 1)):
+        raise ValueError(f"{where}: success={said!r}: write true or false, or 1 or 0")
+    won = bool(said) if said is not None else success if number is None else number >= 1
     if won is None:
         raise ValueError(f"{where} does not say whether it succeeded: give --success or --failure for all such rows")
     return won, float(won) if number is None else float(number)

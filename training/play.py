@@ -28,11 +28,12 @@ from .rollout import Options, Timing, rollout
 from .run import RunDir
 from .settings import kind_of, typed
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # PettingZoo is imported when a world of several agents is
     from ..agents.complete import Completions
     from ..agents.local import LocalChat
     from ..agents.rerank import RerankAgent
     from ..agents.search import SearchAgent
+    from ..envs.team import TeamEnv
     from .student import Student
 
 AGENTS = {
@@ -61,7 +62,8 @@ def agent(
     temperature, seed: of the draws of a local model. server: that generates the tokens of what a run has trained.
 
     Raises:
-        LookupError: no such agent; names the nearest. ValueError: a temperature or a server for one that has none.
+        LookupError: no such agent; names the nearest. ValueError: a temperature or a server for one that has none, or a
+        temperature below 0.
     """
     run = run_of(name)
     if server is not None and run is None:
@@ -71,6 +73,7 @@ def agent(
         )
     if temperature and (name in SCRIPTED or name.startswith(("noisy:", "chat:", "react:chat:", "reflexion:chat:"))):
         raise ValueError(f"--temperature {temperature}: agent {name!r} draws as it was made; leave it out")
+    at_least(0, temperature=temperature)
     if name == "random":
         return RandomAgent(), count_words
     if name == "oracle":
@@ -129,7 +132,7 @@ def judged(
         raise ValueError(f"agent {name!r} knows better than any critic: {asked[0]} is for the others")
     if len(asked) > 1:
         raise ValueError(f"{' and '.join(asked)}: choose one")
-    if vas is not None and vas <= 0:
+    if vas is not None and not vas > 0:
         raise ValueError(f"--vas {vas}: needs to be positive; small trusts the critic, great the policy")
     if search is not None and temperature and getattr(policy, "mode", "choose") == "choose":
         raise ValueError(f"--search takes the best of what it tried: leave --temperature {temperature} out")
@@ -290,6 +293,19 @@ def _together(
     return player, count, play
 
 
+def tasks_of(world: TextEnv | TeamEnv, env: str, split: str) -> list[str]:
+    """Return the ids of a split's tasks.
+
+    Raises:
+        LookupError: it has none; names the splits that have some.
+    """
+    if tasks := list(world.tasks(split)):
+        return tasks
+    raise LookupError(
+        f"env {env!r}: split {split!r} has no task; with some are: {', '.join(s for s in SPLITS if world.tasks(s)) or 'none'}"
+    )
+
+
 def _drawn(tasks: list[str], n: int | None, seed: int) -> list[str]:
     """n of the tasks, drawn without repetition; all by default."""
     if n is None:
@@ -345,13 +361,14 @@ def evaluate(
     attempts: how often an agent that can reflect tries a task; the row is then of each task's last attempt.
     workers, engine: see `crew`; they change no episode. server: see `agent`.
     """
+    at_least(0, seed=seed)
     at_least(1, batch=batch)
     choice("split", split, SPLITS)
     env, own, memory = usual(agent_name, env, memory)
     kwargs = own | (env_kwargs or {})
     world = make(env, **kwargs)
     alone = isinstance(world, TextEnv)
-    tasks = _drawn(list(world.tasks(split)), episodes, seed)
+    tasks = _drawn(tasks_of(world, env, split), episodes, seed)
     timing, start = Timing(), time.monotonic()
     with_: Options = {
         "env_id": env, "env_kwargs": kwargs, "memory": memory, "seed": seed, "batch": batch, "timing": timing,

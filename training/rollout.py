@@ -142,11 +142,14 @@ def lockstep(
         while waiting or running:
             while waiting and len(running) < batch:
                 number, task = waiting.pop()
-                env = spare.pop() if spare else make_env()
+                if not spare:
+                    spare.append(make_env())
+                env = spare[-1]  # spare until its episode runs: a world that cannot begin is closed with the others
                 t = time.perf_counter()
                 begun = env.reset(seed=seed, options={"task": task})
                 clock.env_s += time.perf_counter() - t
                 running.append(start(number, task, env, *begun))
+                spare.pop()
             still = []
             with memory_for(f"{len(running)} episodes are played at once", fewer):
                 decided = decide(running, clock)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from typing import Any
+
+_OPTIONAL = re.compile(r"(?:\w+\.)*Optional\[(.*)\]")
+_JSON: dict[str, type[Any]] = {"dict": dict, "list": list, "tuple": tuple}
 
 
 def kind_of(parameter: inspect.Parameter) -> Any:
@@ -25,10 +29,14 @@ def typed(key: str, text: str, annotation: Any) -> Any:
     3
     >>> typed("leap.hint", "no", "bool")
     False
+    >>> typed("env.sizes", "[3, 4]", "tuple[int, ...] | None")
+    (3, 4)
     """
-    kind = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
-    optional = "None" in kind
-    kind = kind.replace("| None", "").replace("Optional", "").strip(" []")
+    kind = (annotation.__name__ if isinstance(annotation, type) else str(annotation)).replace("typing.", "")
+    if inner := _OPTIONAL.fullmatch(kind):
+        kind = f"{inner[1]} | None"
+    kinds = [k.strip() for k in kind.split("|")]
+    optional, kind = "None" in kinds, " | ".join(k for k in kinds if k != "None")
     if optional and text.lower() in ("none", "null"):
         return None
     try:
@@ -38,8 +46,12 @@ def typed(key: str, text: str, annotation: Any) -> Any:
             return int(text)
         if kind == "float":
             return float(text)
-        if kind.startswith(("dict", "list", "tuple")):
-            return json.loads(text)
+        made = _JSON.get(kind.partition("[")[0].lower())
+        if made is not None:
+            value = json.loads(text)
+            if not isinstance(value, dict if made is dict else list):
+                raise ValueError
+            return made(value)
     except (KeyError, ValueError):
         raise ValueError(f"{key}={text!r}: needs a {kind}") from None
     return text

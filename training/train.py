@@ -57,6 +57,7 @@ def configure(
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS)
+    at_least(0, seed=seed)
     memory_maker(memory)
     cls = METHODS[method]
     values = _defaults(env, cls, model, quick) | _given(settings, method, _legal(env, cls))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .terminal import Json, Set, app, emit, pairs, say, table
+from .terminal import Json, Set, app, emit, need_port, pairs, say, table
 
 
 @app.command()
@@ -102,6 +102,7 @@ def serve(
     from ..agents.serve import server
     from ..training.play import hosted
 
+    need_port(port)
     chat, completions = hosted(agent, folders)
     made = server(chat, agent, host, port, completions)
     say(f"{agent} answers at http://{host}:{made.server_address[1]}/v1 ; Ctrl-C stops")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -103,24 +104,29 @@ def export(
     """Gather, filter, split and convert stored episodes; what is there twice is taken once."""
     from ..envs.errors import unknown
     from ..memory import memory_maker
-    from ..memory.store import by_task, read_shares, select
+    from ..memory.store import SUFFIX, by_task, need_writable, read_shares, select
     from ..training.exchange import FORMATS, load
     from ..training.exchange import export as write
 
     if to not in FORMATS:
         raise unknown("format", to, FORMATS)
+    if (to == "store") != out.name.endswith(SUFFIX):
+        stem = re.sub(r"(\.(jsonl?|zst))+$", "", out.name)
+        right = out.with_name(f"{stem}{SUFFIX if to == 'store' else '.jsonl'}")
+        raise ValueError(f"--out {out}: --to store, and no other, writes a {SUFFIX}; with --to {to} give --out {right}")
     made, parts = memory_maker(memory), None if shares is None else read_shares(shares)
+    name, dot, suffix = out.name.partition(".")
+    files = [out] if parts is None else [out.with_name(f"{name}-{k}{dot}{suffix}") for k in parts]
+    for file in files:
+        need_writable(file)
     every, twice, lost = load(source, success)
     chosen = select(every, env=env, kind=kind, agent=agent, success=success, score=score)
     if not chosen:
         raise ValueError(f"no episode of {len(every)} passes the filters")
     if lost:
         say(f"{lost} bytes are torn and were left out")
-    name, dot, suffix = out.name.partition(".")
-    split = {out: chosen}
-    if parts is not None:
-        split = {out.with_name(f"{name}-{k}{dot}{suffix}"): v for k, v in by_task(chosen, parts, seed).items()}
-    written = {str(file): write(some, to, file, made) for file, some in split.items()}
+    split = [chosen] if parts is None else list(by_task(chosen, parts, seed).values())
+    written = {str(file): write(some, to, file, made) for file, some in zip(files, split, strict=True)}
     row = {"episodes": len(chosen), "left_out": len(every) - len(chosen), "twice": twice, "lost_bytes": lost}
     if as_json:
         emit(row | {"rows": written})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from .terminal import Json, Set, app, emit, given, pairs, say, share, table
+from .terminal import Json, Set, app, emit, given, need_port, pairs, say, share, table
 
 Workers = Annotated[int, typer.Option(help="processes that roll out; the episodes are the same")]
 Engine = Annotated[str, typer.Option(help="where they run: local, or ray (the cluster at RAY_ADDRESS, else here)")]
@@ -120,19 +120,32 @@ def eval_(
     as_json: Json = False,
 ) -> None:
     """Play an agent on a split and say how well it does."""
-    from ..memory.store import write
+    from ..memory.store import need_writable, write
+    from ..memory.trajectory import Trajectory
     from ..training.play import evaluate, settings, usual
 
+    if out is not None:
+        need_writable(out)
+    played: list[Trajectory] = []
     env, _, memory = usual(agent, env, memory)
     row = evaluate(
         env, agent, split=split, episodes=episodes, memory=memory, seed=seed, batch=batch, temperature=temperature,
         rerank=rerank, search=search, vas=vas, critic=critic, team=team, attempts=attempts,
         env_kwargs=settings(env, pairs(set_)),
-        keep=(lambda t: write(out, t)) if out else None, workers=workers, engine=engine, server=server,
+        keep=played.extend, workers=workers, engine=engine, server=server,
     )  # fmt: skip
-    if as_json:
-        emit(row)
-        return
+    try:
+        if out is not None:
+            write(out, played)
+    finally:  # what was played is told though it could not be stored
+        if as_json:
+            emit(row)
+        else:
+            _tell(row, agent, env, split)
+
+
+def _tell(row: dict[str, Any], agent: str, env: str, split: str) -> None:
+    """Print an evaluation for people."""
     options = "".join(f", {k}={v}" for k, v in row["env_kwargs"].items())
     table(
         f"{agent} on {env}{options}, {split} ({row['split_hash']}), n = {row['episodes']}",
@@ -161,12 +174,17 @@ def play(
     from ..agents.scripted import HumanAgent
     from ..agents.web import WebAgent
     from ..envs import make, make_single
+    from ..envs.core import SPLITS
+    from ..envs.errors import choice
     from ..memory import memory_maker
     from ..memory.core import Turn
-    from ..memory.store import append
-    from ..training.play import settings
+    from ..memory.store import append, need_writable
+    from ..training.play import settings, tasks_of
     from ..training.rollout import rollout
 
+    choice("split", split, SPLITS)
+    need_port(port)
+    need_writable(out)
     kwargs = settings(env, pairs(set_))
     world = make_single(env, **kwargs)
 
@@ -180,13 +198,13 @@ def play(
             return ask(turn)
         return said
 
+    chosen = task or tasks_of(world, env, split)[0]
     person = WebAgent(port) if web else HumanAgent(ask)
     typer.echo(
         f"Open {person.url} ; Ctrl-C stops."
         if isinstance(person, WebAgent)
         else "Type a command; ? lists what is possible; Ctrl-C stops."
     )
-    chosen = task or world.tasks(split)[0]
     done = rollout(lambda: make(env, **kwargs), person, memory_maker("full"), [chosen], env_id=env, env_kwargs=kwargs)[
         0
     ]

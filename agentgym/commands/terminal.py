@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -26,15 +27,21 @@ def pairs(items: list[str] | None) -> dict[str, str]:
     return out
 
 
+def need_port(port: int) -> None:
+    """Raise where a number cannot be a port's."""
+    if not 0 <= port <= 65535:
+        raise ValueError(f"--port {port}: give a number from 0 to 65535; 0 takes any that is free")
+
+
 def given(context: typer.Context, option: str) -> bool:
     """Whether the user wrote an option down."""
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 
 
-def emit(row: Any) -> None:
-    """Print the one JSON object of `--json`."""
-    typer.echo(json.dumps(row))
+def emit(row: Any, default: Callable[[Any], Any] | None = None) -> None:
+    """Print the one JSON object of `--json`; `default` says what JSON has no form for."""
+    typer.echo(json.dumps(row, default=default))
 
 
 def say(text: str) -> None:

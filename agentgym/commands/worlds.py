@@ -22,7 +22,7 @@ def envs(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = F
         rules = inspect.getdoc(one.load()) or ""
         defaults = {k: "(required)" if p.default is p.empty else p.default for k, p in options(name).items()}
         if as_json:
-            emit({"id": one.id, "summary": one.summary, "rules": rules, "options": defaults})
+            emit({"id": one.id, "summary": one.summary, "rules": rules, "options": defaults}, str)
         else:
             typer.echo(
                 f"{one.id}: {one.summary}\n\n{rules}\n\noptions: "

@@ -12,8 +12,17 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from agentgym.agents.scripted import RandomAgent
+from agentgym.envs.errors import at_least
+from agentgym.memory.store import by_task
+from agentgym.training.play import agent, judged
+from agentgym.training.train import train
+
+from agentgym import cli
+from agentgym.commands import learn
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 FLOORS = ["envs", "memory", "agents", "training", "agentgym"]
@@ -89,6 +98,10 @@ def test_importing_agentgym_is_light() -> None:
         (["train", "--config", "x.json", "--seed", "3", "--set", "a=1"], "takes no --seed, --set: leave one out"),
         (["paper", "rise", "--seeds", "0,"], "--seeds '0,': write numbers by commas"),
         (["methods", "lep"], "did you mean 'leap'"),
+        (["eval", "--seed", "-1"], "seed=-1: needs at least 0"),
+        (["play", "--split", "tset"], "split='tset': choose one of train, valid, test"),
+        (["play", "--web", "--port", "99999"], "--port 99999: give a number from 0 to 65535"),
+        (["serve", "tiny", "--port", "99999"], "--port 99999: give a number from 0 to 65535"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(run_cli: Cli, args: list[str], fault: str) -> None:
@@ -96,6 +109,65 @@ def test_a_mistake_is_one_line_and_status_2(run_cli: Cli, args: list[str], fault
     assert (status, out) == (2, "")
     assert fault in err and "Traceback" not in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_negative_seed_is_refused_before_there_is_a_run(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="seed=-1: needs at least 0"):
+        train(method="bc", seed=-1, out=tmp_path / "neg")
+    assert not (tmp_path / "neg").exists()
+
+
+def test_what_is_no_number_passes_no_guard() -> None:
+    nan = float("nan")
+    guarded: list[tuple[Callable[[], Any], str]] = [
+        (lambda: at_least(0, lr=nan), "lr=nan: needs at least 0"),
+        (lambda: agent("tiny", "alfworld", {}, nan), "temperature=nan: needs at least 0"),
+        (lambda: judged("random", RandomAgent(), None, None, None, nan), "--vas nan: needs to be positive"),
+        (lambda: by_task([], {"train": nan, "valid": 0.5, "test": 0.5}), "not negative and sum to 1"),
+    ]
+    for call, fault in guarded:
+        with pytest.raises(ValueError, match=fault):
+            call()
+
+
+@pytest.mark.parametrize("command", [learn.eval_, learn.play])
+def test_a_place_where_nothing_can_be_stored_is_refused_before_anything_is_played(
+    command: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def played(*args: Any, **options: Any) -> Any:
+        raise AssertionError("it was played")
+
+    monkeypatch.setattr("agentgym.training.play.evaluate", played)
+    monkeypatch.setattr("agentgym.training.rollout.rollout", played)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(IsADirectoryError, match=r"is a directory: give a file, as .*episodes\.jsonl\.zst"):
+        command(out=tmp_path)
+    with pytest.raises(NotADirectoryError, match=r"x\.jsonl\.zst: .*file is a file, not a folder"):
+        command(out=tmp_path / "file" / "x.jsonl.zst")
+
+
+def test_what_was_played_is_told_though_it_cannot_be_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*args: Any) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("agentgym.memory.store.write", full)
+    with pytest.raises(OSError, match="the disk is full"):
+        learn.eval_(agent="random", episodes=1, set_=["env.max_steps=2"], out=tmp_path / "x.jsonl.zst", as_json=True)
+    assert json.loads(capsys.readouterr().out)["episodes"] == 1
+
+
+def test_an_error_of_somebodys_code_says_what_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> None:
+        {}["door"]
+
+    monkeypatch.setattr(cli, "app", fails)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err == "agentgym: KeyError: 'door'; --debug shows where\n"
 
 
 @pytest.mark.parametrize(

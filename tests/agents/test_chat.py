@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -63,8 +64,9 @@ def test_a_model_that_fails_is_asked_again_and_then_its_error_is_told() -> None:
 
     [decision] = ChatAgent(Shaky(), attempts=3, pause_s=0).act([turn()])
     assert decision.action == "look"
-    with pytest.raises(ConnectionError, match="the line is dead"):
-        ChatAgent(Shaky(failures=9), attempts=2, pause_s=0).act([turn()])
+    fault = "agent 'mine': its model failed 2 times, at last by ConnectionError: the line is dead"
+    with pytest.raises(RuntimeError, match=fault):
+        ChatAgent(Shaky(failures=9), name="mine", attempts=2, pause_s=0).act([turn()])
 
 
 def test_replies_come_from_the_cache_and_tokens_and_cost_are_counted(tmp_path: Path) -> None:
@@ -97,6 +99,23 @@ def test_what_is_no_chat_model_is_refused_by_name() -> None:
         load_chat("math:cos")
     with pytest.raises(ValueError, match="corrections=-1"):
         ChatAgent(FakeListChatModel(responses=["x"]), corrections=-1)
+
+
+def test_a_chat_model_may_lie_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [p for p in sys.path if p]
+    monkeypatch.setattr(sys, "path", list(before))
+    monkeypatch.chdir(tmp_path)
+    Path("beside_the_chat.py").write_text("REPLIES = ['look']\n")
+    Path("chat_in_this_folder.py").write_text(
+        "from langchain_core.language_models.fake_chat_models import FakeListChatModel\n\n\n"
+        "def make():\n    import beside_the_chat\n\n"
+        "    return FakeListChatModel(responses=beside_the_chat.REPLIES)\n"
+    )
+    assert load_chat("chat_in_this_folder:make").responses == ["look"]
+    Path("torn_chat_model.py").write_text("def make(:\n")
+    with pytest.raises(LookupError, match=r"torn_chat_model:make': .*torn_chat_model\.py, line 1"):
+        load_chat("torn_chat_model:make")
+    assert sys.path == before
 
 
 def test_a_world_is_a_set_of_langchain_tools() -> None:

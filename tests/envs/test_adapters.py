@@ -11,9 +11,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from agentgym.agents.scripted import RandomAgent
 from agentgym.envs import CHARSET, TextEnv, make, template
 from agentgym.envs.adapters import from_gem, from_gymnasium, from_pettingzoo, from_textarena
 from agentgym.envs.check import check
+from agentgym.memory import memory_maker
+from agentgym.training.rollout import rollout
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
@@ -179,6 +182,31 @@ def test_a_game_of_two_tells_how_the_other_seat_ended_it() -> None:
     assert (reward, info["success"]) == (-1.0, False)
     assert env.reset(options={"task": "train/00000"})
     assert env.step("words")[-1]["invalid"]
+
+
+@pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
+def test_a_peer_is_closed_with_its_world(maker: Callable[[], TextEnv]) -> None:
+    env, closed = maker(), []
+    env.close()  # before it has begun, as where a task is not there
+    env.reset(options={"task": "train/00000"})
+    env._peer._env.close = lambda: closed.append(True)  # type: ignore[attr-defined]
+    env.close()
+    assert closed == [True]
+
+
+def test_a_world_that_cannot_begin_is_closed_too() -> None:
+    closed = []
+
+    class Broken(Echo):
+        def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[str, dict[str, Any]]:
+            raise RuntimeError("no power")
+
+        def close(self) -> None:
+            closed.append(True)
+
+    with pytest.raises(RuntimeError, match="no power"):
+        rollout(lambda: from_gymnasium(Broken()), RandomAgent(), memory_maker("full"), ["test/00000"], env_id="echo")
+    assert closed == [True]
 
 
 def test_what_an_adapter_cannot_take_is_named() -> None:

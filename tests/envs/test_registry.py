@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from agentgym.agents.scripted import RandomAgent
 from agentgym.envs import TextEnv, Unknown, listing, make, register, registry
 from agentgym.envs.check import check
-from agentgym.training.play import settings
+from agentgym.memory import memory_maker
+from agentgym.memory.store import read, write
+from agentgym.training.play import evaluate, settings
+from agentgym.training.rollout import replay, rollout
+
+from agentgym.commands import worlds
 
 COUNT = '''
+from pathlib import Path
+from typing import Optional
+
+import numpy
+
 from agentgym.envs import TextEnv
 
 
@@ -64,6 +77,42 @@ class Listed(Count):
 
     def told(self, invalid=False):
         return super().told(invalid) | {"admissible": ["more"]}
+
+
+class Worded(Count):
+    """List the actions in one text."""
+
+    def told(self, invalid=False):
+        return super().told(invalid) | {"admissible": "more"}
+
+
+class Computed(Count):
+    """Say the end as NumPy does."""
+
+    def _act(self, action):
+        observation, reward, over, info = super()._act(action)
+        return observation, reward, numpy.bool_(over), info
+
+
+class Trained(Count):
+    """Have nothing to be tested on."""
+
+    def tasks(self, split):
+        return [] if split == "test" else super().tasks(split)
+
+
+class Typed(Count):
+    """Take options whose types are objects."""
+
+    def __init__(self, size: Optional[int] = None, sides: tuple[int, int] = (3, 4), folder=Path("here")):
+        super().__init__()
+
+
+class Rest(Count):
+    """Hand on what it does not read."""
+
+    def __init__(self, hard=False, **rest):
+        super().__init__(**rest)
 
 
 class Numbered(Count):
@@ -162,7 +211,7 @@ def test_a_world_that_changes_when_a_teacher_looks_fails(file: Path) -> None:
     ("cls", "fault"),
     [
         ("Mute", "an observation is 0, no text"),
-        ("Listed", "admissible is ['more'], neither None nor a tuple of texts"),
+        ("Worded", "admissible is 'more', neither None nor a tuple of texts"),
         ("Numbered", "a task's id is 5, no text"),
         ("Five", "Five._act gives 5 values: it must return observation, reward, terminated, info"),
         ("Aimless", "Aimless: its info lacks goal; make it with agentgym.Info(...)"),
@@ -178,6 +227,62 @@ def test_options_without_annotations_have_the_type_of_their_default(file: Path) 
     assert settings(f"{file}:Options", pairs) == {"doors": 5, "hard": False, "name": "7"}
     with pytest.raises(ValueError, match="env.hard='maybe': needs a bool"):
         settings(f"{file}:Options", {"env.hard": "maybe"})
+
+
+def test_options_whose_types_are_objects_are_typed(file: Path) -> None:
+    kwargs = settings(f"{file}:Typed", {"env.size": "3", "env.sides": "[5, 6]"})
+    assert kwargs == {"size": 3, "sides": (5, 6)}
+    assert settings(f"{file}:Typed", {"env.size": "none"}) == {"size": None}
+    with pytest.raises(ValueError, match=r"env.sides='3': needs a tuple\[int, int\]"):
+        settings(f"{file}:Typed", {"env.sides": "3"})
+
+
+def test_a_default_that_is_no_json_is_told_in_words(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    worlds.envs(f"{file}:Typed", as_json=True)
+    assert json.loads(capsys.readouterr().out)["options"] == {"size": None, "sides": [3, 4], "folder": "here"}
+
+
+def test_options_that_are_handed_on_are_those_of_the_base_class(file: Path, tmp_path: Path) -> None:
+    assert list(registry.options(f"{file}:Rest")) == ["hard", "max_steps", "max_length", "charset"]
+    assert make(f"{file}:Rest", **settings(f"{file}:Rest", {"env.max_steps": "2"})).max_steps == 2
+    team = tmp_path / "pair_env.py"
+    team.write_text(
+        "from agentgym.envs.team import TeamEnv\n\n\nclass Pair(TeamEnv):\n"
+        "    def __init__(self, **rest):\n        super().__init__(['ann', 'bob'], **rest)\n"
+    )
+    assert list(registry.options(f"{team}:Pair")) == ["max_length", "charset"]
+
+
+def test_actions_in_a_list_and_an_end_of_numpys_are_played_stored_and_replayed(file: Path, tmp_path: Path) -> None:
+    for cls in ("Listed", "Computed"):
+        env = make(f"{file}:{cls}")
+        assert env.reset(options={"task": "test/3"})[1]["admissible"] == ("more",)
+        assert env.step("more")[-1]["admissible"] == ("more",)
+        played = rollout(lambda env=env: env, RandomAgent(), memory_maker("full"), ["test/3"], env_id=cls)
+        write(tmp_path / "x.jsonl.zst", played)
+        [stored] = read(tmp_path / "x.jsonl.zst")[0]
+        assert stored.success and stored.steps[-1].terminated is True
+        assert replay(env, stored) == []
+
+
+def test_a_split_without_tasks_is_named(file: Path) -> None:
+    with pytest.raises(LookupError, match="split 'test' has no task; with some are: train, valid"):
+        evaluate(f"{file}:Trained", "random")
+
+
+def test_a_file_may_import_what_lies_beside_it(tmp_path: Path) -> None:
+    before = list(sys.path)
+    (tmp_path / "beside_the_world.py").write_text("GOAL = 'count'\n")
+    (tmp_path / "near_env.py").write_text("import beside_the_world\n" + COUNT)
+    assert make(f"{tmp_path / 'near_env.py'}:Count").tasks("test") == ["test/3"]
+    assert sys.path == before
+
+
+def test_a_file_that_python_cannot_read_is_one_line_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "torn_env.py"
+    path.write_text("import gymnasium\n\nclass Torn(:\n")
+    with pytest.raises(ImportError, match=r"torn_env\.py, line 3: invalid syntax"):
+        make(f"{path}:Torn")
 
 
 def test_a_file_that_is_mended_is_read_anew_and_one_without_worlds_says_so(tmp_path: Path) -> None:

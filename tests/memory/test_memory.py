@@ -236,6 +236,13 @@ def test_a_torn_file_keeps_its_intact_prefix_at_every_cut(tmp_path: Path) -> Non
         assert read(torn) == ([trajectory(0)], cut - one)
 
 
+def test_what_cannot_be_written_leaves_no_draft(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write(tmp_path / "folder", [trajectory(0)])
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
 def test_a_file_of_something_else_is_named(tmp_path: Path) -> None:
     file = tmp_path / "b.jsonl.zst"
     file.write_bytes(b"not zstd at all")

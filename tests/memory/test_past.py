@@ -135,6 +135,8 @@ def test_an_encoder_in_a_folder_ranks_by_cosine_however_texts_are_batched(encode
         ("past,from={}", "past:K,from=FILE"),
         ("past:1,from={},share=2", "share=2.0"),
         ("past:1,from={},share=0.4", "add budget=N"),
+        ("past:1,from={},budget=30,share=0.9", "budget=30 with share=0.9 leaves 3 tokens for the episode"),
+        ("past:1,from={},budget=30", "budget=30 with share=0.5 leaves 15 tokens for the episode"),
         ("past:1,from={},inner=ful", "did you mean 'full'"),
         ("past:1,from={}x", "past.jsonl.zstx"),
         ("past:1,from={},by=nowhere", "encoder 'nowhere' could not be read"),

@@ -13,6 +13,8 @@ from agentgym.memory import Step, Trajectory, memory_maker
 from agentgym.memory.store import read, write
 from agentgym.training.exchange import adopt, load, rows
 
+from agentgym.commands.episodes import export
+
 Cli = Callable[..., tuple[int, str, str]]
 MADE = memory_maker("full")
 
@@ -128,11 +130,31 @@ def test_openai_messages_may_come_in_parts_and_with_a_system_text() -> None:
         ({"messages": [{"role": "user", "content": "x"}]}, "no message of an assistant"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, "before any user"),
         ({"messages": SAID}, "does not say whether it succeeded"),
+        ({"messages": [*SAID, LAST], "success": "no"}, "success='no': write true or false, or 1 or 0"),
+        ({"messages": [*SAID, LAST], "success": 2}, "success=2: write true or false"),
     ],
 )
 def test_a_row_that_is_no_episode_says_what_it_lacks(row: dict[str, Any], fault: str) -> None:
     with pytest.raises(ValueError, match=f"^here.*{fault}"):
         adopt(row, "x", where="here")
+
+
+@pytest.mark.parametrize(("said", "won"), [(0, False), (1, True), (False, False), (True, True), (None, True)])
+def test_a_rows_own_success_counts_before_what_is_said_of_all(said: Any, won: bool) -> None:
+    t = adopt({"messages": [*SAID, LAST], "success": said}, "x", success=True)
+    assert t.success is won and t.score == float(won)
+
+
+@pytest.mark.parametrize(
+    ("to", "out", "right"),
+    [("store", "a.jsonl", "a.jsonl.zst"), ("store", "a", "a.jsonl.zst"), ("steps", "b.c.jsonl.zst", "b.c.jsonl")],
+)
+def test_a_file_is_named_by_what_is_in_it(to: str, out: str, right: str, tmp_path: Path) -> None:
+    write(tmp_path / "all.jsonl.zst", [episode()])
+    with pytest.raises(ValueError, match=f"with --to {to} give --out .*/{right}$"):
+        export([tmp_path / "all.jsonl.zst"], tmp_path / out, to)
+    export([tmp_path / "all.jsonl.zst"], tmp_path / right, to)
+    assert (tmp_path / right).is_file()
 
 
 def test_one_command_gathers_filters_splits_and_converts(run_cli: Cli, tmp_path: Path) -> None:
@@ -160,7 +182,7 @@ def test_one_command_gathers_filters_splits_and_converts(run_cli: Cli, tmp_path:
     assert "4 bytes are torn" in err
     parts = [read(tmp_path / f"out-{k}.jsonl.zst")[0] for k in ("train", "valid", "test")]
     assert sum(map(len, parts)) == sum(row["rows"].values()) == 21
-    status, _, err = run_cli("export", str(store), "--out", str(out), "--env", "webshop")
+    status, _, err = run_cli("export", str(store), "--out", str(out), "--to", "store", "--env", "webshop")
     assert status == 2 and "no episode of 21 passes" in err
 
 

@@ -22,6 +22,7 @@ from agentgym.agents.team import RULES, Central, Coordinator, Sequential, hearin
 from agentgym.envs import CHARSET, Unknown, WorldDied, make
 from agentgym.envs.check import check
 from agentgym.envs.parallel import ParallelTeam
+from agentgym.envs.team import TeamEnv
 from agentgym.memory import Trajectory, Turn, memory_maker
 from agentgym.memory.store import read, write
 from agentgym.training.advantages import returns
@@ -341,6 +342,57 @@ def test_a_parallel_environment_of_another_library_is_played_by_a_team() -> None
     lost = play_random(Handshake)
     assert all(t.steps[-1].truncated != t.steps[-1].terminated for t in lost) and len({len(t.steps) for t in lost}) > 1
     assert [c.name for c in check(lambda: ParallelTeam(Handshake())) if c.passed is False] == []
+
+
+class Endless(Handshake):
+    """Goes on for ever."""
+
+    def step(self, actions: Any) -> Any:
+        seen, rewards, _, _, infos = super().step(actions)
+        self.agents, no = list(self.possible_agents), dict.fromkeys(self.possible_agents, False)
+        return seen, rewards, no, no, infos
+
+
+def test_a_parallel_environment_that_never_ends_is_truncated() -> None:
+    team = RandomAgent(), Sequential(), memory_maker("full")
+    [t] = rollout_team(lambda: ParallelTeam(Endless(), max_steps=7), *team, ["test/00000"], env_id="endless")
+    assert len(t.steps) == 7 and t.steps[-1].truncated and not t.steps[-1].terminated
+    [t] = rollout_team(lambda: ParallelTeam(Endless()), *team, ["test/00000"], env_id="endless")
+    assert len(t.steps) == 50
+    with pytest.raises(ValueError, match="max_steps=0: needs at least 1"):
+        ParallelTeam(Endless(), max_steps=0)
+
+
+class Computed(TeamEnv):
+    """Lists actions in lists, and says its end as NumPy does."""
+
+    def __init__(self) -> None:
+        super().__init__(["ann", "bob"])
+
+    def tasks(self, split: str) -> list[str]:
+        return [f"{split}/0"]
+
+    def told(self, over: bool) -> Any:
+        info = {"goal": "go", "admissible": ["go", "wait"], "success": over, "score": float(over), "task": "test/0"}
+        return dict.fromkeys(self.possible_agents, info)
+
+    def _begin(self, task: str) -> Any:
+        return dict.fromkeys(self.possible_agents, "Here."), self.told(False)
+
+    def _act(self, actions: dict[str, str]) -> Any:
+        over = np.bool_(set(actions.values()) == {"go"})
+        return (
+            dict.fromkeys(self.possible_agents, "There."), dict.fromkeys(self.possible_agents, 0.0), over, np.bool_(False),
+            self.told(bool(over)),
+        )  # fmt: skip
+
+
+def test_a_team_of_lists_and_numpys_truth_is_stored_and_replayed(tmp_path: Path) -> None:
+    played = rollout_team(Computed, RandomAgent(), Sequential(), memory_maker("full"), ["test/0"], env_id="computed")
+    write(tmp_path / "x.jsonl.zst", played)
+    [stored] = read(tmp_path / "x.jsonl.zst")[0]
+    assert stored.steps[-1].terminated is True and stored.steps[-1].truncated is False
+    assert replay(Computed(), stored) == []
 
 
 class Fragile(Handshake):

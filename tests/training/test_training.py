@@ -325,7 +325,9 @@ def test_steps_behind_the_longest_sequence_are_told(small_tiny: Path, tmp_path: 
         "bc.demonstrations": "12", "bc.epochs": "1", "run.max_tokens": "200", "eval.valid": "0", "eval.test": "2",
     }  # fmt: skip
     train(method="bc", model=str(small_tiny), out=tmp_path / "run", settings=settings, say=said.append)
-    assert any(re.fullmatch(r"  \d+ steps lie behind the 200 tokens of a sequence and are not learned.*", s) for s in said)
+    assert any(
+        re.fullmatch(r"  \d+ steps lie behind the 200 tokens of a sequence and are not learned.*", s) for s in said
+    )
 
 
 @pytest.mark.parametrize(
