@@ -311,7 +311,8 @@ def test_the_oracle_distils_right_answers_and_the_ablation_teaches_first_attempt
     small_tiny: Path, tmp_path: Path
 ) -> None:
     more = {"rise.teacher": "oracle", "rise.attempts": "1", "rise.demonstrations": "0"}
-    run = train("reasoning", "rise", str(small_tiny), out=tmp_path / "run", settings=RISE | more, say=silent)
+    settings = {k: v for k, v in RISE.items() if k != "rise.candidates"} | more
+    run = train("reasoning", "rise", str(small_tiny), out=tmp_path / "run", settings=settings, say=silent)
     env = make("reasoning", **RunDir(run).config()["env_kwargs"])
     taught, _ = read(run / "trajectories" / "01-train.jsonl.zst")
     for t in taught:
