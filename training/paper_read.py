@@ -89,8 +89,9 @@ def reproduce(
 ) -> dict[str, Any]:
     """Return claim, rows and whether the effect holds.
 
-    What is verified may ask as often as ReAd. It holds if, over all levels together, success is higher and steps are fewer, their 95 % intervals apart, with ReAd-J
-    than with the same planner for all, alone and verified, and with ReAd-S than with it agent by agent.
+    It holds if, over all levels together, success is higher and steps are fewer, their 95 % intervals apart, with ReAd-J
+    than with the same planner for all, alone and verified, and with ReAd-S than with it agent by agent. What is verified
+    may ask as often as ReAd.
 
     Episodes are pooled over the seeds, each of which has a critic of its own. What lies in `out` is not run again.
     """

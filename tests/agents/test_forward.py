@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,9 @@ def test_a_prompt_behind_the_models_reach_is_said_once(small_chat: Path) -> None
     policy = Policy(made("Llama", loaded.model.config.vocab_size), loaded.renderer, name="mine")
     policy.begin(0)
     with pytest.warns(UserWarning, match=r"mine reads \d+ tokens and was made for 512: .* take a shorter --memory"):
+        policy.act([turn("You see " + "a mug, " * 100)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         policy.act([turn("You see " + "a mug, " * 100)])
 
 

@@ -335,7 +335,11 @@ def test_steps_behind_the_longest_sequence_are_told(small_tiny: Path, tmp_path: 
     [
         ("leap", {"privilege": "2"}, "leap.privilege=2.0: needs a share"),
         ("leap", {"temperature": "-1"}, "leap.temperature=-1.0: needs at least 0"),
-        ("leap", {"teacher": "self", "privilege": "0.5"}, "leap.privilege=0.5: read with leap.teacher=oracle only"),
+        (
+            "leap",
+            {"teacher": "self", "privilege": "0.5"},
+            "leap.privilege=0.5: nothing reads it with leap.teacher=self",
+        ),
         ("hir", {"temperature": "-1"}, "hir.temperature=-1.0: needs at least 0"),
         ("oreo", {"alpha": "-1"}, "oreo.alpha=-1.0: needs at least 0"),
         ("digiq", {"most": "0"}, "digiq.most=0: needs at least 1"),

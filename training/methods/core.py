@@ -12,6 +12,8 @@ from ..examples import examples, kept
 from ..lab import Lab
 from ..sequences import Example
 
+Idle = tuple[tuple[str, Any, tuple[str, ...]], ...]
+
 
 @runtime_checkable
 class Method(Protocol):

@@ -28,7 +28,7 @@ from ..report import scatter
 from ..run import save_text
 from ..sequences import IGNORE, Example, collate
 from ..student import Student
-from .core import dataset
+from .core import Idle, dataset
 
 FEATURES = ("tuned", "policy", "random", "hashed")
 EXTRACTS = ("best", "success")
@@ -72,7 +72,7 @@ class DigiQ:
     summary: ClassVar[str] = "learn Q from stored episodes on frozen features, clone the best of N candidates"
     source: ClassVar[str] = "arXiv 2502.15760"
     needs: ClassVar[tuple[str, ...]] = ("oracle", "actions")
-    idle: ClassVar[tuple[tuple[str, Any, tuple[str, ...]], ...]] = (
+    idle: ClassVar[Idle] = (
         ("features", "hashed", ("layer", "most", "look_epochs")),
         ("features", "policy", ("look_epochs",)),
         ("features", "random", ("look_epochs",)),

@@ -20,7 +20,7 @@ from ..lab import Lab
 from ..reinforce import Ascent, spoken
 from ..sequences import IGNORE
 from .bc import demonstrate
-from .core import dataset
+from .core import Idle, dataset
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Grpo:
     summary: ClassVar[str] = "reinforces episodes that do better than others at the same task"
     source: ClassVar[str] = "arXiv 2402.03300"
     protocol: ClassVar[Mapping[str, Any]] = {}
-    idle: ClassVar[tuple[tuple[str, Any, tuple[str, ...]], ...]] = (("step_weight", 0.0, ("gamma", "anchor")),)
+    idle: ClassVar[Idle] = (("step_weight", 0.0, ("gamma", "anchor")),)
     demonstrations: int = 300
     iterations: int = 3
     updates: int = 10

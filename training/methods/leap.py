@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ...agents.chat import load_chat
 from ...agents.teachers import Correction, ModelTeacher, OracleTeacher, SelfTeacher, Teacher, retrace
@@ -15,7 +15,7 @@ from ..examples import keep, kept, own_actions
 from ..lab import Lab
 from ..preferences import prefer
 from .bc import demonstrate, roll_out
-from .core import dataset
+from .core import Idle, dataset
 
 TEACHERS = ("oracle", "self", "model")
 UPDATES = ("sft", "dpo")
@@ -55,9 +55,11 @@ class Leap:
     id: ClassVar[str] = "leap"
     summary: ClassVar[str] = "a privileged teacher corrects the student on its own histories"
     source: ClassVar[str] = "arXiv 2410.05434"
-    idle: ClassVar[tuple[tuple[str, Any, tuple[str, ...]], ...]] = (
+    idle: ClassVar[Idle] = (
         ("update_by", "sft", ("beta", "pairs", "dpo_lr")),
         ("update_by", "dpo", ("epochs", "mix")),
+        ("teacher", "self", ("privilege", "hint", "trust")),
+        ("teacher", "model", ("privilege", "hint", "trust")),
     )
     demonstrations: int = 300
     iterations: int = 3
@@ -89,9 +91,6 @@ class Leap:
         at_least(0, f"{self.id}.", iterations=self.iterations, temperature=self.temperature)
         positive(f"{self.id}.", epochs0=self.epochs0, epochs=self.epochs, beta=self.beta)
         share(f"{self.id}.", privilege=self.privilege)
-        for name in ("privilege", "hint", "trust"):
-            if self.teacher != "oracle" and (value := getattr(self, name)) != getattr(Leap, name):
-                raise ValueError(f"leap.{name}={value}: read with leap.teacher=oracle only; leave it out")
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from ..attempts import judge, propose, require
 from ..examples import own_actions
 from ..lab import Lab
 from .bc import demonstrate, roll_out
-from .core import dataset
+from .core import Idle, dataset
 
 TEACHERS = ("self", "oracle")
 
@@ -48,7 +48,7 @@ class Rise:
     summary: ClassVar[str] = "learns the best of several replies to its own earlier attempts"
     source: ClassVar[str] = "arXiv 2407.18219"
     protocol: ClassVar[Mapping[str, Any]] = {"turns": 5, "feedback": "blind"}
-    idle: ClassVar[tuple[tuple[str, Any, tuple[str, ...]], ...]] = (("teacher", "oracle", ("candidates",)),)
+    idle: ClassVar[Idle] = (("teacher", "oracle", ("candidates",)),)
     demonstrations: int = 600
     twice: bool = False
     iterations: int = 2
